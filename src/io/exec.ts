@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { TsbuilderError, errnoOf } from '../errors.js';
+
+/** How to run a program. Arguments are never interpreted by a shell. */
+export interface ExecOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Text or bytes for the program's standard input; without it the program reads end-of-file. */
+  readonly input?: string | Uint8Array | undefined;
+  /** Added to the environment; `LC_ALL=C` is always set, so that messages can be read. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Exit statuses that are not failures. Default: only 0. */
+  readonly okStatus?: readonly number[];
+  /** The Debian package that has the program, for the message when it is missing. */
+  readonly debianPackage?: string | undefined;
+  /** Called with each piece of standard error as it arrives. */
+  readonly onStderr?: (text: string) => void;
+}
+
+/** What a program left behind. */
+export interface ExecResult {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const MAX_OUTPUT = 64 * 1024 * 1024;
+
+/**
+ * Runs `file` with `args` in its own process group and waits for it.
+ *
+ * On abort the whole group gets SIGTERM, then SIGKILL after two seconds, and the abort reason is thrown only after the
+ * program has gone.
+ *
+ * @throws TSB_TOOL_MISSING when the program is not installed, TSB_TOOL_FAILED with the end of its stderr when its
+ *   status is not in `okStatus`
+ */
+export async function exec(
+  file: string,
+  args: readonly string[],
+  options: ExecOptions = {},
+): Promise<ExecResult> {
+  options.signal?.throwIfAborted();
+  const result = await runChild(file, args, options);
+  if (!(options.okStatus ?? [0]).includes(result.status)) throw failure(file, args, result);
+  return result;
+}
+
+function runChild(file: string, args: readonly string[], options: ExecOptions): Promise<ExecResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      cwd: options.cwd,
+      detached: true,
+      env: { ...process.env, ...options.env, LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr, options.onStderr);
+    const stop = groupKiller(() => child.pid);
+    options.signal?.addEventListener('abort', stop.begin, { once: true });
+    const settle = (finish: () => void): void => {
+      stop.end();
+      options.signal?.removeEventListener('abort', stop.begin);
+      if (options.signal?.aborted) reject(options.signal.reason as Error);
+      else finish();
+    };
+    child.once('error', (error) => settle(() => reject(spawnError(file, error, options.debianPackage))));
+    child.once('close', (code, signal) =>
+      settle(() =>
+        resolve({
+          status: code ?? 128,
+          stdout: stdout(),
+          stderr: signal ? `killed by ${signal}\n${stderr()}` : stderr(),
+        }),
+      ),
+    );
+    // A program that exits without reading its input makes the pipe fail; its status tells the story.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input);
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream, onText?: (text: string) => void): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream.on('data', (chunk: Buffer) => {
+    onText?.(chunk.toString());
+    if (size < MAX_OUTPUT) chunks.push(chunk);
+    size += chunk.length;
+  });
+  return () => Buffer.concat(chunks).toString();
+}
+
+function groupKiller(pid: () => number | undefined): { begin: () => void; end: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  const send = (signal: NodeJS.Signals): void => {
+    const target = pid();
+    if (target === undefined) return;
+    try {
+      process.kill(-target, signal);
+    } catch {
+      // The group is already gone.
+    }
+  };
+  return {
+    begin: () => {
+      send('SIGTERM');
+      timer = setTimeout(() => send('SIGKILL'), 2000);
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+function spawnError(file: string, error: Error, debianPackage: string | undefined): TsbuilderError {
+  if (errnoOf(error) === 'ENOENT') {
+    const hint = debianPackage === undefined ? 'Install it.' : `Install it: apt-get install ${debianPackage}`;
+    return new TsbuilderError('TSB_TOOL_MISSING', `${file}: program not found`, { hint, cause: error });
+  }
+  return new TsbuilderError('TSB_TOOL_FAILED', `${file}: cannot be started: ${error.message}`, {
+    cause: error,
+  });
+}
+
+function failure(file: string, args: readonly string[], result: ExecResult): TsbuilderError {
+  const tail = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-5).join('\n');
+  return new TsbuilderError('TSB_TOOL_FAILED', `${file} failed with status ${result.status}: ${tail}`, {
+    details: { command: [file, ...args].join(' '), status: result.status },
+  });
+}
