@@ -1,0 +1,76 @@
+import { Flags } from '@oclif/core';
+import { TsbuilderError } from './errors.js';
+
+/** A size as the user wrote it: absolute bytes, or bytes to add to the template's size. */
+export interface SizeArgument {
+  readonly kind: 'absolute' | 'relative';
+  readonly bytes: number;
+}
+
+const SIZE = /^(\+?)(\d+(?:\.\d+)?)\s*(?:(b)|([kmgtp])(?:ib)?)?$/i;
+const EXPONENT: Readonly<Record<string, number>> = { k: 1, m: 2, g: 3, t: 4, p: 5 };
+
+/**
+ * Reads `10G`, `10GiB`, `1.5T`, `512M`, `4096b`, `10737418240` or, with a leading plus, an increment such as `+2G`.
+ * Units are powers of 1024, in either case.
+ *
+ * @throws TSB_USAGE when it is no size, is zero, or does not fit into 2^53 bytes
+ */
+export function parseSize(text: string): SizeArgument {
+  const match = SIZE.exec(text.trim());
+  if (!match) {
+    const decimal = /^\+?\d+(\.\d+)?\s*[kmgtp]b$/i.test(text.trim());
+    throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(text)} is not a size`, {
+      hint: decimal
+        ? 'Write G or GiB for 1024-based units; GB would be ambiguous.'
+        : 'Write a number with an optional unit: 10G, 1.5T, 512MiB, +2G, or plain bytes.',
+    });
+  }
+  const bytes = Math.floor(Number(match[2]) * 1024 ** (EXPONENT[match[4]?.toLowerCase() ?? ''] ?? 0));
+  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(text)} is not between 1 byte and 8 PiB`);
+  }
+  return { kind: match[1] === '+' ? 'relative' : 'absolute', bytes };
+}
+
+/** The size in bytes that `argument` asks for, given the size of the template. */
+export function resolveSize(argument: SizeArgument, templateSize: number): number {
+  return argument.kind === 'absolute' ? argument.bytes : templateSize + argument.bytes;
+}
+
+/**
+ * Reads a duration such as `30d`, `12h`, `45m` or `90s`.
+ *
+ * @returns milliseconds
+ * @throws TSB_USAGE when it is no duration
+ */
+export function parseDuration(text: string): number {
+  const match = /^(\d+)\s*([smhdw])$/i.exec(text.trim());
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }[match?.[2]?.toLowerCase() ?? ''];
+  if (!match || unit === undefined) {
+    throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(text)} is not a duration`, {
+      hint: 'Write a whole number with a unit: 90s, 45m, 12h, 30d or 4w.',
+    });
+  }
+  return Number(match[1]) * unit * 1000;
+}
+
+/** An oclif flag whose value is a size. */
+export const sizeFlag = Flags.custom<SizeArgument>({
+  helpValue: 'SIZE',
+  parse: (text) => Promise.resolve(parseSize(text)),
+});
+
+/** An oclif flag whose value is a duration in milliseconds. */
+export const durationFlag = Flags.custom<number>({
+  helpValue: 'DURATION',
+  parse: (text) => Promise.resolve(parseDuration(text)),
+});
+
+/** `--jobs N`: how many blocks are decoded at once. */
+export const jobsFlag = Flags.integer({
+  helpValue: 'N',
+  min: 1,
+  max: 256,
+  description: 'decode N blocks at once (default: one per CPU)',
+});

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// CommonJS, because the libuv pool takes its size from the environment at its first use, and the loader of ES modules
+// is already a user of it.
+import fs = require('node:fs');
+import os = require('node:os');
+import path = require('node:path');
+
+process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(8, os.availableParallelism() + 4));
+
+const root = path.join(__dirname, '..');
+
+/** First words of all commands, from the manifest, or from the folder of commands when there is no manifest yet. */
+function commandWords(): string[] {
+  try {
+    const manifest = JSON.parse(fs.readFileSync(path.join(root, 'oclif.manifest.json'), 'utf8')) as {
+      commands: object;
+    };
+    return Object.keys(manifest.commands).map((id) => id.split(':')[0] ?? id);
+  } catch {
+    return fs.readdirSync(path.join(__dirname, 'commands')).map((name) => name.replace(/\..*$/, ''));
+  }
+}
+
+/** `tsbuilder NAME ...` and `tsbuilder --list` are the build command: its name is put in front. */
+function withDefaultCommand(argv: readonly string[]): string[] {
+  const first = argv[0];
+  const general = ['help', '--help', '-h', '--version', '-V'];
+  if (first === undefined || general.includes(first) || commandWords().includes(first)) return [...argv];
+  return ['build', ...argv];
+}
+
+// oclif prints help from process.argv, so that is what changes.
+process.argv.splice(2, process.argv.length, ...withDefaultCommand(process.argv.slice(2)));
+
+void import('@oclif/core').then(({ execute }) => execute({ dir: __dirname }));

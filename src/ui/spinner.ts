@@ -1,0 +1,77 @@
+import { styleText } from 'node:util';
+import ora, { type Ora } from 'ora';
+import { formatSize } from '../io/format-size.js';
+import type { Progress, Step } from '../progress.js';
+
+const INTERVAL_MS = 100;
+
+interface RunningStep {
+  readonly label: string;
+  readonly totalBytes: number | undefined;
+  readonly begin: number;
+  bytes: number;
+}
+
+/**
+ * Progress for a terminal: one spinner line for all steps that are running, each with bytes, rate and time left; a
+ * finished step stays on the screen as a ticked line with how long it took.
+ */
+export function spinner(stream: NodeJS.WriteStream, options: { verbose?: boolean } = {}): Progress {
+  const running = new Set<RunningStep>();
+  let line: Ora | undefined;
+  const show = (): void => {
+    const text = [...running].map(describe).join('   ');
+    if (line) line.text = text;
+    else line = ora({ text, stream, discardStdin: false }).start();
+  };
+  const above = (text: string): void => {
+    line?.stop();
+    line = undefined;
+    stream.write(`${text}\n`);
+    if (running.size > 0) show();
+  };
+  return {
+    step(label, totalBytes): Step {
+      const step: RunningStep = { label, totalBytes, begin: performance.now(), bytes: 0 };
+      running.add(step);
+      show();
+      let drawn = 0;
+      return {
+        advance(bytes) {
+          step.bytes += bytes;
+          if (performance.now() - drawn < INTERVAL_MS) return;
+          drawn = performance.now();
+          show();
+        },
+        [Symbol.dispose]() {
+          if (!running.delete(step)) return;
+          const seconds = ((performance.now() - step.begin) / 1000).toFixed(1);
+          above(
+            `${styleText('green', '✔', { stream })} ${label} ${styleText('dim', `${seconds} s`, { stream })}`,
+          );
+        },
+      };
+    },
+    warn: (message) => above(`${styleText('yellow', '⚠', { stream })} ${message}`),
+    detail: (message) => {
+      if (options.verbose) above(styleText('dim', `  ${message}`, { stream }));
+    },
+  };
+}
+
+function describe(step: RunningStep): string {
+  if (step.bytes === 0) return step.label;
+  const seconds = Math.max(0.001, (performance.now() - step.begin) / 1000);
+  const rate = step.bytes / seconds;
+  const total = step.totalBytes === undefined ? '' : ` of ${formatSize(step.totalBytes)}`;
+  const parts = [`${formatSize(step.bytes)}${total}`, `${formatSize(rate)}/s`];
+  if (step.totalBytes !== undefined && step.totalBytes > step.bytes) {
+    parts.push(`${formatSeconds((step.totalBytes - step.bytes) / rate)} left`);
+  }
+  return `${step.label}: ${parts.join(', ')}`;
+}
+
+function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
