@@ -67,6 +67,11 @@ export function addressOf(buffer: Uint8Array): bigint {
   return koffi.address(buffer);
 }
 
+/** `errno` as the last direct (not `inPool`) call left it. Read it before anything else is called. */
+export function lastErrno(): number {
+  return loadKoffi()?.errno() ?? 0;
+}
+
 type Completion = (error: unknown, result: NativeValue) => void;
 interface RawFunction {
   (...args: NativeValue[]): NativeValue;

@@ -41,15 +41,26 @@ export function parseIdentity(text: string): ProcessIdentity | undefined {
  */
 export function processState(identity: ProcessIdentity): 'alive' | 'dead' | 'unknown' {
   if (identity.table !== ownIdentity().table) return 'unknown';
+  if (isZombie(identity.pid)) return 'dead';
   const startTime = startTimeOf(identity.pid);
   if (startTime !== undefined) return startTime === identity.startTime ? 'alive' : 'dead';
   return canBeSignalled(identity.pid) ? 'alive' : 'dead';
 }
 
 function startTimeOf(pid: number): string | undefined {
+  return statFields(pid)?.[19];
+}
+
+/** A process that has ended and whose parent has not asked for its status yet: it writes no more. */
+function isZombie(pid: number): boolean {
+  return ['Z', 'X'].includes(statFields(pid)?.[0] ?? '');
+}
+
+/** `/proc/PID/stat` from the third field (the state) on. */
+function statFields(pid: number): string[] | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function processTable(): string {

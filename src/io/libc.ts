@@ -1,0 +1,164 @@
+import { getSystemErrorName } from 'node:util';
+import { type NativeFunction, lastErrno, loadNativeLibrary } from './native.js';
+
+// What Node's fs lacks, taken from the C library. Constants are those of 64-bit Linux (include/uapi/linux/{fs,falloc}.h).
+// Elsewhere, or without koffi, every function here answers undefined or false and the caller takes its slower way.
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const AT_FDCWD = -100;
+const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const FALLOC_FL_ZERO_RANGE = 16;
+const BLKGETSIZE64 = 0x80081272;
+const BLKSSZGET = 0x1268;
+const BLKZEROOUT = 0x127f;
+
+/** Architectures that are 64-bit and number their ioctls the generic way. */
+const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 's390x'];
+
+interface Libc {
+  readonly lseek: NativeFunction;
+  readonly renameat2: NativeFunction | undefined;
+  readonly fallocate: NativeFunction;
+  readonly ioctl: NativeFunction;
+}
+
+let cached: { libc: Libc | undefined } | undefined;
+
+/** Whether the C library can be called: koffi is installed and this is 64-bit Linux. */
+export function hasLibc(): boolean {
+  return getLibc() !== undefined;
+}
+
+/**
+ * The first byte at or after `offset` that is data in the open file `fd`.
+ *
+ * @returns Infinity when only a hole follows, undefined when the system or the filesystem cannot tell
+ */
+export function seekData(fd: number, offset: number): number | undefined {
+  return seek(fd, offset, SEEK_DATA);
+}
+
+/** The first byte at or after `offset` that is in a hole (the end of the file counts as one); otherwise as `seekData`. */
+export function seekHole(fd: number, offset: number): number | undefined {
+  return seek(fd, offset, SEEK_HOLE);
+}
+
+/**
+ * Swaps two names in one atomic step: renameat2(2) with RENAME_EXCHANGE. Unlike a rename over an existing name it does
+ * not make ext4 write the file out.
+ *
+ * @returns false when the system or the filesystem cannot
+ * @throws a system error (ENOENT, EACCES, ...) when it can and the exchange failed
+ */
+export function exchangeNames(one: string, other: string): boolean {
+  return rename(one, other, RENAME_EXCHANGE);
+}
+
+/** Renames unless `to` exists (EEXIST is thrown): renameat2(2) with RENAME_NOREPLACE. False and throws as `exchangeNames`. */
+export function renameNoReplace(from: string, to: string): boolean {
+  return rename(from, to, RENAME_NOREPLACE);
+}
+
+/**
+ * Gives the range back to the filesystem, so that it reads as zeros; on a block device a discard, done only where the
+ * device guarantees zeros afterwards.
+ *
+ * @returns false when it was not done, for whatever reason: write zeros instead
+ */
+export async function punchHole(fd: number, offset: number, length: number): Promise<boolean> {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, { offset, length });
+}
+
+/** Makes the range read as zeros and keeps its space reserved. False as `punchHole`. */
+export async function zeroRange(fd: number, offset: number, length: number): Promise<boolean> {
+  return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, { offset, length });
+}
+
+/** Size in bytes of the open block device, or undefined when the system cannot tell. */
+export function blockDeviceBytes(fd: number): number | undefined {
+  const value = Buffer.alloc(8);
+  if (getLibc()?.ioctl(fd, BLKGETSIZE64, value) !== 0) return undefined;
+  return Number(value.readBigUInt64LE());
+}
+
+/** Logical sector size in bytes of the open block device, or undefined when the system cannot tell. */
+export function blockDeviceSectorSize(fd: number): number | undefined {
+  const value = Buffer.alloc(4);
+  if (getLibc()?.ioctl(fd, BLKSSZGET, value) !== 0) return undefined;
+  return value.readUInt32LE();
+}
+
+/** Writes zeros to sectors of a block device in the kernel. `offset` and `length` are whole sectors. False as `punchHole`. */
+export async function zeroBlockDevice(fd: number, offset: number, length: number): Promise<boolean> {
+  const libc = getLibc();
+  if (!libc) return false;
+  const range = Buffer.alloc(16);
+  range.writeBigUInt64LE(BigInt(offset), 0);
+  range.writeBigUInt64LE(BigInt(length), 8);
+  return (await libc.ioctl.inPool([fd, BLKZEROOUT, range])) === 0;
+}
+
+function seek(fd: number, offset: number, whence: number): number | undefined {
+  const result = getLibc()?.lseek(fd, offset, whence);
+  if (result === undefined) return undefined;
+  if (Number(result) >= 0) return Number(result);
+  return errnoName() === 'ENXIO' ? Infinity : undefined;
+}
+
+function rename(from: string, to: string, flags: number): boolean {
+  const call = getLibc()?.renameat2;
+  if (!call) return false;
+  if (call(AT_FDCWD, from, AT_FDCWD, to, flags) === 0) return true;
+  const code = errnoName();
+  // EINVAL is how a filesystem says that it does not know the flag, ENOSYS how a kernel says so of the call.
+  if (['ENOSYS', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) return false;
+  throw Object.assign(new Error(`${code}: renameat2 '${from}' -> '${to}'`), { code });
+}
+
+async function fallocate(
+  fd: number,
+  mode: number,
+  range: { offset: number; length: number },
+): Promise<boolean> {
+  const result = await getLibc()?.fallocate.inPool([fd, mode, range.offset, range.length]);
+  return result === 0;
+}
+
+function errnoName(): string {
+  const errno = lastErrno();
+  return errno === 0 ? 'UNKNOWN' : getSystemErrorName(-errno);
+}
+
+function getLibc(): Libc | undefined {
+  cached ??= { libc: loadLibc() };
+  return cached.libc;
+}
+
+function loadLibc(): Libc | undefined {
+  if (process.platform !== 'linux' || !ARCHITECTURES.includes(process.arch)) return undefined;
+  const library = loadNativeLibrary(['libc.so.6', 'libc.so']);
+  if (!library) return undefined;
+  return {
+    lseek: library.bind('int64_t lseek(int fd, int64_t offset, int whence)'),
+    renameat2: bindOptional(() =>
+      library.bind(
+        'int renameat2(int fd, const char *from, int otherFd, const char *to, unsigned int flags)',
+      ),
+    ),
+    fallocate: library.bind('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    ioctl: library.bind('int ioctl(int fd, unsigned long request, uint8_t *argument)'),
+  };
+}
+
+/** musl has renameat2 only since 1.2.6; the symbol may be missing. */
+function bindOptional(bind: () => NativeFunction): NativeFunction | undefined {
+  try {
+    return bind();
+  } catch {
+    return undefined;
+  }
+}
