@@ -74,3 +74,51 @@ export const jobsFlag = Flags.integer({
   max: 256,
   description: 'decode N blocks at once (default: one per CPU)',
 });
+
+/** Where templates come from and what is trusted: shared by every command that reads indexes. */
+export const sourceFlags = {
+  arch: Flags.string({
+    helpValue: 'ARCH',
+    description: 'architecture (default: of this machine)',
+    helpGroup: 'SOURCE',
+  }),
+  source: Flags.string({
+    helpValue: 'URL',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'index to use instead of the configured sources (repeatable)',
+    helpGroup: 'SOURCE',
+  }),
+  fingerprint: Flags.string({
+    helpValue: 'FP',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'fingerprint of the key that must have signed: one for all, or one per --source',
+    helpGroup: 'SOURCE',
+  }),
+  key: Flags.string({
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'public key file to trust for the --source indexes',
+    helpGroup: 'SOURCE',
+  }),
+  'check-signature': Flags.boolean({
+    allowNo: true,
+    default: true,
+    description: 'verify the signature of indexes (--no-check-signature trusts anyone)',
+    helpGroup: 'SOURCE',
+  }),
+  'allow-rollback': Flags.boolean({
+    description: 'accept an index older than the one seen before',
+    helpGroup: 'SOURCE',
+  }),
+  cache: Flags.string({
+    helpValue: 'DIR',
+    description: 'folder of the template cache',
+    helpGroup: 'SOURCE',
+    exclusive: ['no-cache'],
+  }),
+  'no-cache': Flags.boolean({ description: 'keep no template', helpGroup: 'SOURCE' }),
+  offline: Flags.boolean({ description: 'use only what is on this machine', helpGroup: 'SOURCE' }),
+};
