@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   TSB_IO: 'disk',
   TSB_LOCKED: 'disk',
   TSB_TOO_SMALL: 'usage',
+  TSB_RECIPE_INVALID: 'usage',
   TSB_PARTITION_TABLE: 'guest',
   TSB_PARTITION_NOT_FOUND: 'guest',
   TSB_FILESYSTEM: 'guest',
