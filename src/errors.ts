@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   TSB_SIGNATURE_BAD: 'signature',
   TSB_SIGNATURE_WRONG_KEY: 'signature',
   TSB_SIGNATURE_EXPIRED: 'signature',
+  TSB_SIGNATURE_REVOKED: 'signature',
+  TSB_SIGNATURE_FUTURE: 'signature',
   TSB_SIGNATURE_WEAK: 'signature',
   TSB_SIGNATURE_ROLLBACK: 'signature',
   TSB_KEY_INVALID: 'signature',
