@@ -1,0 +1,79 @@
+import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../errors.js';
+import { type ContentHash, hashPrefix, startHash } from '../io/hash-content.js';
+import { tempName } from '../io/temp-name.js';
+
+/**
+ * Writes a whole file so that a crash at any moment leaves the old content or the new: temporary name, fsync, rename,
+ * fsync of the folder.
+ *
+ * @throws system errors (ENOSPC, EACCES ...) with the temporary file removed
+ */
+export async function writeDurably(path: string, data: string, mode: number): Promise<void> {
+  const temp = join(dirname(path), tempName(basename(path)));
+  try {
+    const handle = await open(temp, 'wx', mode);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temp, path);
+  } finally {
+    await rm(temp, { force: true });
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Moves a file into place durably, over an existing one if there is one; copies where `from` is on another filesystem.
+ *
+ * @throws system errors, with no partial file under the new name
+ */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  try {
+    await syncFile(from);
+    await rename(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EXDEV') throw error;
+    await copyDurably(from, to);
+    await rm(from);
+  }
+  await syncFolder(dirname(to));
+}
+
+/** The length and SHA-512 of a whole file. @throws TSB_IO when it cannot be read, system errors when not opened */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<ContentHash> {
+  await using handle = await open(path, 'r');
+  const hasher = startHash();
+  await hashPrefix({ name: path, handle, length: (await handle.stat()).size }, hasher, signal);
+  return hasher.digest();
+}
+
+/** Creates a folder and its parents; an existing one keeps its mode. */
+export async function ensureFolder(path: string, mode: number): Promise<void> {
+  await mkdir(path, { recursive: true, mode });
+}
+
+async function copyDurably(from: string, to: string): Promise<void> {
+  const temp = join(dirname(to), tempName(basename(to)));
+  try {
+    await copyFile(from, temp);
+    await syncFile(temp);
+    await rename(temp, to);
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  await using handle = await open(path, 'r');
+  await handle.sync();
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using handle = await open(path, 'r');
+  await handle.sync();
+}
