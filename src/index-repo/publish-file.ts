@@ -1,7 +1,7 @@
+import { createHash } from 'node:crypto';
 import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../errors.js';
-import { type ContentHash, hashPrefix, startHash } from '../io/hash-content.js';
 import { tempName } from '../io/temp-name.js';
 
 /**
@@ -44,12 +44,20 @@ export async function moveDurably(from: string, to: string): Promise<void> {
   await syncFolder(dirname(to));
 }
 
-/** The length and SHA-512 of a whole file. @throws TSB_IO when it cannot be read, system errors when not opened */
-export async function hashFile(path: string, signal?: AbortSignal): Promise<ContentHash> {
+/** The SHA-512 of a whole file in lower-case hex, and its length in bytes. */
+export async function hashFile(
+  path: string,
+  signal?: AbortSignal,
+): Promise<{ sha512: string; size: number }> {
+  const hash = createHash('sha512');
+  let size = 0;
   await using handle = await open(path, 'r');
-  const hasher = startHash();
-  await hashPrefix({ name: path, handle, length: (await handle.stat()).size }, hasher, signal);
-  return hasher.digest();
+  const stream = handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false, signal });
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { sha512: hash.digest('hex'), size };
 }
 
 /** Creates a folder and its parents; an existing one keeps its mode. */
