@@ -1,0 +1,18 @@
+/** The part of lzma-native's binding that is used; its own stream wrapper splits and restarts streams and is not. */
+declare module 'lzma-native' {
+  export type BufferHandler = (
+    content: Uint8Array | null | undefined,
+    processedPieces: number | undefined,
+    error: (Error & { code?: number }) | null | undefined,
+  ) => void;
+
+  export class Stream {
+    bufferHandler: BufferHandler;
+    streamDecoder_(memlimit: number, flags: number): number;
+    setBufsize(bytes: number): number;
+    code(piece: Uint8Array, inPool: boolean): void;
+    resetUnderlying(): void;
+  }
+
+  export function versionString(): string;
+}

@@ -1,0 +1,49 @@
+import { crc32 } from 'node:zlib';
+import type { ByteSource } from '../io/byte-source.js';
+import { type XzBlock, padTo4 } from './block-table.js';
+import { encodeStreamFooter, encodeStreamHeader } from './stream-flags.js';
+import { encodeVli } from './vli.js';
+
+/** Largest read of compressed bytes at once. */
+export const INPUT_CHUNK = 1024 * 1024;
+
+/** A block to be decoded: where its bytes are, and what its stream's header says. */
+export interface BlockInput {
+  readonly source: ByteSource;
+  readonly block: XzBlock;
+  /** Id of the integrity check in the flags of the block's stream. */
+  readonly check: number;
+  /** All `totalSize` bytes of the block, when they have been read already. */
+  readonly whole?: Uint8Array | undefined;
+  /** Bytes of the first read; each further read takes twice as many, up to `INPUT_CHUNK`. Default: `INPUT_CHUNK`. */
+  readonly firstRead?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * `block` as a complete xz stream of its own: a stream header, its bytes, an index of one record and a footer. A decoder of
+ * xz streams then checks everything: header, data, check, and both sizes against the index record.
+ */
+export async function* oneBlockStream(input: BlockInput): AsyncGenerator<Uint8Array, void> {
+  const { source, block, check, signal } = input;
+  yield encodeStreamHeader(check);
+  if (input.whole) {
+    yield input.whole;
+  } else {
+    let length = Math.min(input.firstRead ?? INPUT_CHUNK, INPUT_CHUNK);
+    for (let at = 0; at < block.totalSize; at += length, length = Math.min(length * 2, INPUT_CHUNK)) {
+      length = Math.min(length, block.totalSize - at);
+      yield await source.read(block.compressedOffset + at, length, signal);
+    }
+  }
+  yield encodeStreamEnd(block, check);
+}
+
+/** The index with one record, and the footer (xz file format 1.2.1, sections 4 and 2.1.2). */
+function encodeStreamEnd(block: XzBlock, check: number): Uint8Array {
+  const records = [0, 1, ...encodeVli(block.unpaddedSize), ...encodeVli(block.uncompressedSize)];
+  const index = Buffer.alloc(padTo4(records.length) + 4);
+  index.set(records);
+  index.writeUInt32LE(crc32(index.subarray(0, -4)), index.length - 4);
+  return Buffer.concat([index, encodeStreamFooter(check, index.length)]);
+}
