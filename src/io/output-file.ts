@@ -43,9 +43,11 @@ export interface OutputFile extends AsyncDisposable {
  */
 export async function openOutputFile(path: string, options: OutputOptions = {}): Promise<OutputFile> {
   const target = resolve(path);
-  const existing = await examineTarget(path, target);
-  if (existing && !options.force) throw existsError(target);
+  if (path === '' || path.endsWith('/')) throw unusable(path, 'is not the name of a file');
+  await assertFolder(dirname(target));
   await sweepTempFiles(target);
+  const existing = await examineTarget(target);
+  if (existing && !options.force) throw existsError(target);
   // A private disk stays private while its successor is made; its exact mode is set at the end.
   const tempPath = await createTemp(target, existing ? (existing.mode & 0o777) | 0o600 : undefined);
   let open = true;
@@ -80,9 +82,8 @@ export async function openScratchFile(path: string): Promise<ScratchFile> {
   return { tempPath, [Symbol.asyncDispose]: () => removeQuietly(tempPath) };
 }
 
-async function examineTarget(path: string, target: string): Promise<Stats | undefined> {
-  if (path === '' || path.endsWith('/')) throw unusable(path, 'is not the name of a file');
-  await assertFolder(dirname(target));
+/** The file that has the name now, if any. */
+async function examineTarget(target: string): Promise<Stats | undefined> {
   const found = await lstat(target).catch((error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw cannotCreate(target, error);

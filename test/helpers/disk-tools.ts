@@ -1,0 +1,56 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A folder that is removed when disposed. */
+export interface TempFolder extends Disposable {
+  readonly path: string;
+  /** The path of `name` in the folder. */
+  file(name: string): string;
+}
+
+export function tempFolder(parent = tmpdir()): TempFolder {
+  const path = mkdtempSync(join(parent, 'tsbuilder-test-'));
+  return {
+    path,
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** Runs a tool that the tests need; a missing or failing one fails the test. */
+export function run(tool: string, ...args: string[]): string {
+  return execFileSync(tool, args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+}
+
+/** The status and the output of a tool that may fail. */
+export function tryRun(tool: string, ...args: string[]): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync(tool, args, { encoding: 'utf8' });
+  return { status, output: stdout + stderr };
+}
+
+/** Makes an empty file, as `openOutputFile` does, and returns its path. */
+export function emptyFile(path: string): string {
+  writeFileSync(path, '', { flag: 'wx' });
+  return path;
+}
+
+/** Throws unless `path` is on ext4: the rules about delayed allocation can only be tested there. */
+export function requireExt4(path: string): void {
+  const type = run('stat', '-f', '-c', '%T', path).trim();
+  if (type !== 'ext2/ext3') throw new Error(`${path} is on ${type}; this test needs TMPDIR on ext4`);
+}
+
+/**
+ * How many of the file's extents hold data that was written to the disk (`placed`), and how many hold data that still
+ * waits for a place there (`delayed`). Preallocated extents without data count as neither.
+ */
+export function extentStates(path: string): { delayed: number; placed: number } {
+  const lines = run('filefrag', '-v', path)
+    .split('\n')
+    .filter((line) => /^\s*\d+:/.test(line));
+  const delayed = lines.filter((line) => line.includes('delalloc')).length;
+  const placed = lines.filter((line) => !/delalloc|unwritten/.test(line)).length;
+  return { delayed, placed };
+}
