@@ -1,0 +1,86 @@
+import { TsbuilderError } from '../errors.js';
+import { hostArchitecture, normaliseArchitecture } from './architecture.js';
+import { closeNames } from './close-names.js';
+import { printable } from './printable.js';
+import { compareRevisions } from './revision.js';
+import type { TemplateEntry } from './template-entry.js';
+
+/** What template is wanted. */
+export interface TemplateWish {
+  /** Name or alias. */
+  readonly name: string;
+  /** In any spelling. Default: of this machine. */
+  readonly arch?: string | undefined;
+  /** Why sources could not be used: when nothing fits, the template may be in one of them. */
+  readonly failures?: readonly TsbuilderError[] | undefined;
+}
+
+/**
+ * Picks the entry for a name and architecture: a name beats an alias, then the highest revision wins, then the source
+ * that comes first.
+ *
+ * @throws TSB_NOT_FOUND with close names and the architectures there are; or the error of a source that could not be used
+ */
+export function selectTemplate(entries: readonly TemplateEntry[], wish: TemplateWish): TemplateEntry {
+  const arch = normaliseArchitecture(wish.arch ?? hostArchitecture());
+  const fitting = entries.filter((entry) => normaliseArchitecture(entry.arch) === arch);
+  const named = fitting.filter((entry) => entry.name === wish.name);
+  const candidates = named.length > 0 ? named : fitting.filter(({ aliases }) => aliases.includes(wish.name));
+  const best = bestEntries(candidates, () => 'any')[0];
+  if (best) return best;
+  throw unusableSource(wish) ?? notFound(entries, wish, arch);
+}
+
+/**
+ * One entry for each name and architecture, in the order of their first appearance: the highest revision, and the first
+ * among equals.
+ */
+export function bestEntries(
+  entries: readonly TemplateEntry[],
+  keyOf: (entry: TemplateEntry) => string = ({ name, arch }) => `${name} ${normaliseArchitecture(arch)}`,
+): TemplateEntry[] {
+  const best = new Map<string, TemplateEntry>();
+  for (const entry of entries) {
+    const key = keyOf(entry);
+    const known = best.get(key);
+    if (!known || compareRevisions(entry.revision, known.revision) > 0) best.set(key, entry);
+  }
+  return [...best.values()];
+}
+
+/** The error of the first source that failed: one that may be under attack before one that is merely away. */
+function unusableSource({ failures = [], name }: TemplateWish): TsbuilderError | undefined {
+  const cause = failures.find(({ exit }) => exit === 4) ?? failures[0];
+  if (!cause) return undefined;
+  return new TsbuilderError(cause.code, `${printable(name)}: in no usable source; ${cause.message}`, {
+    hint: cause.hint,
+    details: { ...cause.details, name },
+    cause,
+  });
+}
+
+function notFound(entries: readonly TemplateEntry[], wish: TemplateWish, arch: string): TsbuilderError {
+  const name = printable(wish.name);
+  const isWanted = (entry: TemplateEntry): boolean =>
+    entry.name === wish.name || entry.aliases.includes(wish.name);
+  const others = [...new Set(entries.filter(isWanted).map((entry) => entry.arch))].sort();
+  if (others.length > 0) {
+    return new TsbuilderError('TSB_NOT_FOUND', `there is no template ${name} for ${arch}`, {
+      hint: `There is one for ${others.join(', ')}: choose with --arch.`,
+      details: { name, arch, architectures: others.join(',') },
+    });
+  }
+  const visible = entries.filter(({ hidden, arch: own }) => !hidden && normaliseArchitecture(own) === arch);
+  const close = closeNames(
+    wish.name,
+    visible.flatMap((entry) => [entry.name, ...entry.aliases]),
+  );
+  const hint =
+    close.length > 0
+      ? `Did you mean ${close.map(printable).join(', ')}?`
+      : 'tsbuilder --list shows what there is.';
+  return new TsbuilderError('TSB_NOT_FOUND', `there is no template ${name} for ${arch}`, {
+    hint,
+    details: { name, arch },
+  });
+}
