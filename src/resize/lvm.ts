@@ -1,0 +1,142 @@
+import { crc32 } from 'node:zlib';
+import { TsbuilderError } from '../errors.js';
+import type { ByteSource } from '../io/byte-source.js';
+import { asBuffer, readU64 } from './bytes.js';
+import { type LvmSection, parseLvmText, subsection } from './lvm-text.js';
+import { type Range, endOf } from './partition.js';
+
+/** One logical volume. */
+export interface LogicalVolume {
+  readonly name: string;
+  /** Size in bytes. */
+  readonly size: number;
+  /** Where on the disk its first bytes are; undefined unless it begins with a plain segment on this physical volume. */
+  readonly start: number | undefined;
+}
+
+/** The volume group of a physical volume. */
+export interface VolumeGroup {
+  readonly name: string;
+  readonly volumes: readonly LogicalVolume[];
+}
+
+const MDA_HEADER = 512;
+const MAGIC = ' LVM2 x[5A%r0N*>';
+const MAX_TEXT = 4 * 1024 * 1024;
+// LVM starts its CRC-32 from this value and does not invert the result (lvm2, lib/misc/crc.h).
+const CRC_START = 0xf597a6cf;
+
+/**
+ * Reads the metadata of the LVM2 physical volume in `range` (lvm2, lib/format_text/layout.h): the name of its volume
+ * group and the logical volumes with what they hold. Undefined for a physical volume that belongs to no group.
+ *
+ * @throws TSB_FILESYSTEM when the metadata is damaged
+ */
+export async function readVolumeGroup(
+  source: ByteSource,
+  range: Range,
+  signal?: AbortSignal,
+): Promise<VolumeGroup | undefined> {
+  const disk: Disk = { source, range, signal };
+  const pv = readPvHeader(await readAt(disk, 0, Math.min(4096, range.length)));
+  const text = pv && (await readMetadata(disk, pv.metadata));
+  if (text === undefined) return undefined;
+  const root = parseLvmText(text);
+  const name = [...root.keys()].find((key) => root.get(key) instanceof Map);
+  if (name === undefined) return undefined;
+  return { name, volumes: readVolumes(range, pv?.uuid, subsection(root, name)) };
+}
+
+interface Disk {
+  readonly source: ByteSource;
+  readonly range: Range;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function readAt({ source, range, signal }: Disk, at: number, length: number): Promise<Buffer> {
+  if (!Number.isSafeInteger(at) || at < 0 || at + length > range.length)
+    throw damaged(
+      source,
+      `bytes ${at}-${at + length - 1} are outside the physical volume of ${range.length} bytes`,
+    );
+  return asBuffer(await source.read(range.offset + at, length, signal));
+}
+
+function damaged(source: ByteSource, what: string): TsbuilderError {
+  return new TsbuilderError('TSB_FILESYSTEM', `${source.name}: the LVM metadata is damaged: ${what}`);
+}
+
+interface PvHeader {
+  readonly uuid: string;
+  readonly metadata: Range;
+}
+
+/** The first metadata area: behind the list of data areas, which a zero entry ends. */
+function readPvHeader(head: Buffer): PvHeader | undefined {
+  const label = [0, 512, 1024, 1536].find((at) => head.toString('latin1', at, at + 8) === 'LABELONE');
+  if (label === undefined) return undefined;
+  const header = label + head.readUInt32LE(label + 20);
+  let at = header + 40;
+  while (at + 32 <= head.length && readU64(head, at) !== 0) at += 16;
+  at += 16;
+  if (at + 16 > head.length || readU64(head, at) === 0) return undefined;
+  return {
+    uuid: head.toString('latin1', header, header + 32),
+    metadata: { offset: readU64(head, at), length: readU64(head, at + 8) },
+  };
+}
+
+/** The current metadata text: it lies in a ring behind the area's header and may wrap around. */
+async function readMetadata(disk: Disk, area: Range): Promise<string | undefined> {
+  const header = await readAt(disk, area.offset, MDA_HEADER);
+  if (header.toString('latin1', 4, 20) !== MAGIC) throw damaged(disk.source, 'no metadata area');
+  const offset = readU64(header, 40);
+  const length = readU64(header, 48);
+  if (offset === 0 || length === 0) return undefined;
+  if (length > MAX_TEXT || offset < MDA_HEADER || offset >= area.length)
+    throw damaged(disk.source, `${length} bytes of text at ${offset}`);
+  const first = Math.min(length, area.length - offset);
+  const parts = [
+    await readAt(disk, area.offset + offset, first),
+    await readAt(disk, area.offset + MDA_HEADER, length - first),
+  ];
+  const text = Buffer.concat(parts);
+  if (~crc32(text, ~CRC_START >>> 0) >>> 0 !== header.readUInt32LE(56))
+    throw damaged(disk.source, 'wrong CRC of the text');
+  return text.toString();
+}
+
+function readVolumes(range: Range, pvUuid: string | undefined, group: LvmSection): LogicalVolume[] {
+  const extentSize = numberAt(group, 'extent_size') * 512;
+  const physical = subsection(group, 'physical_volumes');
+  const key = [...physical.keys()].find(
+    (name) => String(subsection(physical, name).get('id')).replaceAll('-', '') === pvUuid,
+  );
+  const dataStart = range.offset + numberAt(subsection(physical, key ?? ''), 'pe_start') * 512;
+  const list = subsection(group, 'logical_volumes');
+  return [...list.keys()].map((name) => {
+    const segments = segmentsOf(subsection(list, name));
+    const extents = segments.reduce((sum, segment) => sum + numberAt(segment, 'extent_count'), 0);
+    const first = linearStart(subsection(subsection(list, name), 'segment1'), key);
+    const start = first === undefined ? undefined : dataStart + first * extentSize;
+    const inside = start !== undefined && start >= range.offset && start + extentSize <= endOf(range);
+    return { name, size: extents * extentSize, start: inside ? start : undefined };
+  });
+}
+
+function segmentsOf(volume: LvmSection): LvmSection[] {
+  return [...volume.keys()].filter((key) => /^segment\d+$/.test(key)).map((key) => subsection(volume, key));
+}
+
+/** First extent of a plain segment on the physical volume called `key`; undefined for stripes, mirrors, thin volumes. */
+function linearStart(segment: LvmSection, key: string | undefined): number | undefined {
+  const stripes = segment.get('stripes');
+  const plain = segment.get('type') === 'striped' && segment.get('stripe_count') === 1;
+  if (!plain || !Array.isArray(stripes) || stripes[0] !== key) return undefined;
+  return Number.isSafeInteger(stripes[1]) ? (stripes[1] as number) : undefined;
+}
+
+function numberAt(section: LvmSection, key: string): number {
+  const value = section.get(key);
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}
