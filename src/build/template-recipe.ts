@@ -1,0 +1,117 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import type { Recipe } from './template-schema.js';
+
+/** The recipes that come with the program: the same folder from `src/build` and from `dist/build`. */
+export const RECIPES_FOLDER = join(import.meta.dirname, '..', '..', 'templates');
+
+const LONGEST = 1024 * 1024;
+
+/** A recipe, and the text it was read from: everything that is to be the same in every build is derived from both. */
+export interface LoadedRecipe extends Recipe {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Whether a recipe called `name` comes with the program. */
+export async function hasRecipe(name: string, folder: string = RECIPES_FOLDER): Promise<boolean> {
+  return (await recipeNames(folder)).includes(name);
+}
+
+/** The names of the recipes in `folder`, sorted. */
+export async function recipeNames(folder: string = RECIPES_FOLDER): Promise<string[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => name.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+/**
+ * The recipe called `name`, or the recipe in the file `name` when that is a path (it has a slash or ends in `.yaml`).
+ *
+ * @throws TSB_NOT_FOUND when there is none, TSB_RECIPE_INVALID as `parseRecipe`
+ */
+export async function loadRecipe(name: string, folder: string = RECIPES_FOLDER): Promise<LoadedRecipe> {
+  if (name.includes('/') || name.endsWith('.yaml')) return readRecipe(name);
+  const names = await recipeNames(folder);
+  if (!names.includes(name)) {
+    throw new TsbuilderError('TSB_NOT_FOUND', `there is no template recipe called ${JSON.stringify(name)}`, {
+      hint: `Recipes here: ${names.join(', ')}. A path to a YAML file works too.`,
+    });
+  }
+  return readRecipe(join(folder, `${name}.yaml`));
+}
+
+async function readRecipe(path: string): Promise<LoadedRecipe> {
+  try {
+    return await parseRecipe(path, await readFile(path, 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT')
+      throw new TsbuilderError('TSB_NOT_FOUND', `${path}: no such recipe`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Reads the YAML text of a recipe and checks it against the schema (docs/templates.md).
+ *
+ * @throws TSB_RECIPE_INVALID naming the path, the line, the column and the field of the first faults
+ */
+export async function parseRecipe(path: string, text: string): Promise<LoadedRecipe> {
+  const [yaml, { safeParse }, { recipeSchema }] = await Promise.all([
+    import('yaml'),
+    import('valibot'),
+    import('./template-schema.js'),
+  ]);
+  if (text.length > LONGEST) throw invalid(path, [`is longer than ${LONGEST} characters`]);
+  const lines = new yaml.LineCounter();
+  const document = yaml.parseDocument(text, { lineCounter: lines });
+  const position = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `line ${line}, column ${col}`;
+  };
+  const [syntax] = document.errors;
+  if (syntax) throw invalid(path, [`${position(syntax.pos[0])}: ${syntax.message.split('\n')[0] ?? ''}`]);
+  const result = safeParse(recipeSchema, plainValue(path, document));
+  if (result.success) return { ...result.output, path, text };
+  throw invalid(
+    path,
+    result.issues.slice(0, 5).map((issue) => {
+      const keys = (issue.path ?? []).map((item) => item.key);
+      return `${position(offsetOf(document, keys))}: ${keys.join('.')}: ${issue.message}`;
+    }),
+  );
+}
+
+function plainValue(path: string, document: { toJS(options: { maxAliasCount: number }): unknown }): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw invalid(path, [messageOf(error)]);
+  }
+}
+
+/** Where the value at `keys` begins in the text, or the nearest part around it that is there. */
+function offsetOf(
+  document: { getIn(path: readonly unknown[], keepScalar: boolean): unknown },
+  keys: readonly unknown[],
+): number {
+  for (let length = keys.length; length > 0; length -= 1) {
+    const node = document.getIn(keys.slice(0, length), true);
+    if (hasRange(node)) return node.range[0];
+  }
+  return 0;
+}
+
+function hasRange(node: unknown): node is { range: [number, number, number] } {
+  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range);
+}
+
+function invalid(path: string, faults: readonly string[]): TsbuilderError {
+  return new TsbuilderError('TSB_RECIPE_INVALID', `${path}: ${faults.join('\n  ')}`, {
+    hint: 'The format of recipes is described in docs/templates.md.',
+    details: { path },
+  });
+}

@@ -1,0 +1,63 @@
+import * as v from 'valibot';
+
+const UNITS: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
+
+/** Text without line breaks and control characters: it becomes one line of an index, a script or a list. */
+const line = v.pipe(
+  v.string('must be text; put quotes around numbers'),
+  v.nonEmpty('must not be empty'),
+  v.regex(/^\P{Cc}*$/u, 'must be one line without control characters'),
+);
+const matching = (pattern: RegExp, what: string) => v.pipe(line, v.regex(pattern, `must be ${what}`));
+
+const size = v.pipe(
+  matching(/^[1-9]\d{0,6}(MiB|GiB|TiB)$/, 'a whole number of MiB, GiB or TiB, such as 4GiB'),
+  v.transform((text) => Number.parseInt(text, 10) * (UNITS[text.slice(-3)] ?? 1)),
+);
+
+const guestPath = v.pipe(
+  matching(/^\/[^/]/, 'an absolute path'),
+  v.check((path) => !path.split('/').some((part) => part === '..' || part === '.'), 'must not have . or ..'),
+);
+
+const file = v.strictObject({
+  path: guestPath,
+  content: v.string(),
+  mode: v.optional(matching(/^0[0-7]{3}$/, "four octal digits in quotes, such as '0644'"), '0644'),
+});
+
+const debian = v.strictObject({
+  suite: matching(/^[a-z][a-z0-9.-]*$/, 'the name of a suite'),
+  architecture: matching(/^[a-z0-9-]+$/, 'a Debian architecture'),
+  sources: v.pipe(v.array(matching(/^deb(\s+\S+){3,}$/, 'a line of sources.list')), v.minLength(1)),
+  variant: v.optional(
+    v.picklist(['custom', 'essential', 'apt', 'minbase', 'important', 'standard']),
+    'minbase',
+  ),
+  packages: v.optional(v.array(matching(/^[a-z0-9][a-z0-9+.:~=/*?-]*$/, 'the name of a package')), []),
+  preseed: v.optional(v.array(matching(/^\S+\s+\S+\s+\S+.*$/, 'a line for debconf-set-selections')), []),
+});
+
+const word = (what: string) => matching(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, what);
+
+/** What a recipe file holds. Unknown fields are faults: a misspelt one must not be ignored. */
+export const recipeSchema = v.strictObject({
+  name: word('letters, digits, dots, dashes and underscores'),
+  fullName: line,
+  osinfo: v.optional(word('an osinfo id')),
+  arch: word('an architecture as uname -m names it'),
+  aliases: v.optional(v.array(word('one word')), []),
+  notes: v.optional(v.string(), ''),
+  layout: v.picklist(['gpt-uefi']),
+  size,
+  hostname: v.optional(matching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a host name'), 'localhost'),
+  kernelArguments: v.optional(v.array(matching(/^[^\s"'`$\\;{}]+$/, 'one kernel argument')), []),
+  debian,
+  files: v.optional(v.array(file), []),
+  script: v.optional(v.string(), ''),
+});
+
+/** A checked recipe, with defaults filled in and its size in bytes. */
+export type Recipe = v.InferOutput<typeof recipeSchema>;
+/** A file that a recipe or a layout puts into the tree. */
+export type RecipeFile = v.InferOutput<typeof file>;

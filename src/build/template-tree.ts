@@ -1,0 +1,119 @@
+import { chmod, mkdir, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { exec } from '../io/exec.js';
+import type { TemplateContext } from './template-context.js';
+import { aptProxyOptions, buildSources } from './template-mirror.js';
+import { isRoot } from './template-root.js';
+import type { RecipeFile } from './template-schema.js';
+
+/**
+ * Installs a recipe's packages into a fresh tree with mmdebstrap, puts its files in, runs its script there, and packs
+ * the tree as a tar file with its owners, modes and extended attributes, without the content of /dev.
+ *
+ * @returns the path of the tar file
+ * @throws TSB_TOOL_MISSING, or TSB_TOOL_FAILED with the end of what mmdebstrap said
+ */
+export async function makeTree(
+  context: TemplateContext,
+  layoutFiles: readonly RecipeFile[],
+): Promise<string> {
+  const { recipe, identity, workDir, progress, signal } = context;
+  const tar = join(workDir, 'tree.tar');
+  const overlay = await packFiles(context, [...systemFiles(context), ...layoutFiles, ...recipe.files]);
+  const { suite, architecture, variant, packages } = recipe.debian;
+  using _ = progress.step(`Installing ${packages.length} packages and what they need`);
+  await exec(
+    'mmdebstrap',
+    [
+      `--mode=${isRoot() ? 'root' : 'unshare'}`,
+      '--format=tar',
+      '--skip=output/dev',
+      `--variant=${variant}`,
+      `--architectures=${architecture}`,
+      ...(await aptProxyOptions(signal)).map((option) => `--aptopt=${option}`),
+      ...packages.map((name) => `--include=${name}`),
+      ...preseedHook(recipe.debian.preseed),
+      `--customize-hook=tar-in ${quote(overlay)} /`,
+      `--customize-hook=chroot "$1" /bin/sh -eu -c ${quote(recipe.script)}`,
+      // Holds the options above, which are about the machine that makes the template.
+      '--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+      suite,
+      tar,
+      ...(await buildSources(context)),
+    ],
+    {
+      signal,
+      env: { SOURCE_DATE_EPOCH: String(identity.epoch), TMPDIR: workDir, TZ: 'UTC' },
+      debianPackage: 'mmdebstrap',
+      onStderr: (text) => progress.detail(text.trimEnd()),
+    },
+  );
+  return tar;
+}
+
+/** What every template has, whatever its recipe says; a recipe's own file of the same path wins. */
+function systemFiles(context: TemplateContext): RecipeFile[] {
+  const { hostname, debian } = context.recipe;
+  const hosts = [
+    '127.0.0.1 localhost',
+    `127.0.1.1 ${hostname}`,
+    '::1 localhost ip6-localhost ip6-loopback',
+    'ff02::1 ip6-allnodes',
+    'ff02::2 ip6-allrouters',
+  ];
+  return [
+    textFile('/etc/hostname', [hostname]),
+    textFile('/etc/hosts', hosts),
+    textFile('/etc/apt/sources.list', debian.sources),
+  ];
+}
+
+/** A file of these lines, readable by all. */
+export function textFile(path: string, lines: readonly string[]): RecipeFile {
+  return { path, content: `${lines.join('\n')}\n`, mode: '0644' };
+}
+
+/** Packs `files` as a tar file, owned by root and dated to the epoch; of two with one path the later is used. */
+async function packFiles(context: TemplateContext, files: readonly RecipeFile[]): Promise<string> {
+  const { workDir, identity, signal } = context;
+  const staging = join(workDir, 'overlay');
+  for (const { path, content, mode } of files) {
+    const staged = join(staging, path);
+    await mkdir(dirname(staged), { recursive: true });
+    await writeFile(staged, content);
+    await chmod(staged, Number.parseInt(mode, 8));
+    await utimes(staged, identity.epoch, identity.epoch);
+  }
+  const overlay = join(workDir, 'overlay.tar');
+  const names = [...new Set(files.map(({ path }) => `.${path}`))].sort();
+  // Only files, not their folders: those of the tree keep their modes.
+  await exec(
+    'tar',
+    [
+      ...[
+        '--create',
+        '--file',
+        overlay,
+        '--directory',
+        staging,
+        '--no-recursion',
+        '--null',
+        '--files-from=-',
+      ],
+      ...['--owner=0', '--group=0', '--numeric-owner'],
+    ],
+    { input: names.join('\0'), signal },
+  );
+  return overlay;
+}
+
+function preseedHook(lines: readonly string[]): string[] {
+  if (lines.length === 0) return [];
+  const words = lines.map(quote).join(' ');
+  return [`--essential-hook=printf '%s\\n' ${words} | chroot "$1" debconf-set-selections`];
+}
+
+/** `text` as one word of a POSIX shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process';
+import { chmod, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { TemplateContext } from '../../src/build/template-context.js';
+import { usedInodes } from '../../src/build/template-ext4.js';
+import { gptUefi } from '../../src/build/template-gpt-uefi.js';
+import { templateIdentity } from '../../src/build/template-identity.js';
+import { parseRecipe } from '../../src/build/template-recipe.js';
+import { silentProgress } from '../../src/progress.js';
+
+const run = promisify(execFile);
+const EPOCH = 1_700_000_000;
+const ROOT_OFFSET = 129 * 1024 ** 2;
+const RECIPE = `
+name: mini
+fullName: "Mini's system"
+arch: x86_64
+layout: gpt-uefi
+size: 512MiB
+kernelArguments: [console=ttyS0]
+debian: { suite: bookworm, architecture: amd64, sources: [deb http://example.com/debian bookworm main] }
+`;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tsb-template-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function newContext(name: string, recipe = RECIPE): Promise<TemplateContext> {
+  const workDir = join(folder, name);
+  await mkdir(workDir);
+  return {
+    recipe: await parseRecipe('mini.yaml', recipe),
+    identity: templateIdentity(recipe, EPOCH),
+    workDir,
+    mirrors: {},
+    jobs: 2,
+    progress: silentProgress,
+  };
+}
+
+/** A tree with what the layout looks for and the kinds of file that a filesystem has. */
+async function makeTar(): Promise<string> {
+  const tree = join(folder, 'fixture');
+  const put = async (path: string, content: string): Promise<void> => {
+    await mkdir(dirname(join(tree, path)), { recursive: true });
+    await writeFile(join(tree, path), content);
+  };
+  await put('usr/lib/shim/shimx64.efi.signed', 'shim');
+  await put('usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', 'grub');
+  await put('etc/hostname', 'mini\n');
+  for (let index = 0; index < 300; index += 1) await put(`many/${index}`, 'x'.repeat(index * 37));
+  await symlink('hostname', join(tree, 'etc', 'link'));
+  await link(join(tree, 'etc/hostname'), join(tree, 'etc', 'hard'));
+  await put('usr/bin/su', 'setuid');
+  await chmod(join(tree, 'usr/bin/su'), 0o4755);
+  const tar = join(folder, 'tree.tar');
+  await run('tar', [
+    ...['--create', '--file', tar, '--directory', tree, '--sort=name', `--mtime=@${EPOCH - 1000}`],
+    ...['--owner=1234', '--group=0', '--numeric-owner', '.'],
+  ]);
+  return tar;
+}
+
+const debugfs = async (disk: string, command: string): Promise<string> =>
+  (await run('debugfs', ['-R', command, `${disk}?offset=${ROOT_OFFSET}`])).stdout;
+
+describe('layout gpt-uefi', () => {
+  it('makes a disk that the tools of others find whole', async () => {
+    const context = await newContext('a');
+    const disk = join(folder, 'disk.img');
+    await gptUefi.makeDisk(context, disk, await makeTar());
+    const { partitiontable } = JSON.parse((await run('sfdisk', ['--json', disk])).stdout) as {
+      partitiontable: { id: string; partitions: Record<string, unknown>[] };
+    };
+    expect(partitiontable.id.toLowerCase()).toBe(context.identity.uuid('disk'));
+    expect(partitiontable.partitions).toEqual([
+      expect.objectContaining({ start: 2048, size: 262_144, name: 'esp' }),
+      expect.objectContaining({ start: 264_192, size: 782_336, name: 'root' }),
+    ]);
+    expect((await run('sgdisk', ['--verify', disk])).stdout).toContain('No problems found');
+    await run('e2fsck', ['-fn', `${disk}?offset=${ROOT_OFFSET}`]);
+    expect(await debugfs(disk, 'stat /etc/hostname')).toMatch(/Mode: +0644[\s\S]*User: +1234[\s\S]*Links: 2/);
+    expect(await debugfs(disk, 'stat /usr/bin/su')).toMatch(/Mode: +04755/);
+    expect(await debugfs(disk, 'stat /etc/link')).toContain('Fast link dest: "hostname"');
+    const header = await debugfs(disk, 'stats');
+    expect(header).toMatch(/Filesystem volume name: +root/);
+    expect(header).toContain(context.identity.uuid('root filesystem'));
+    expect(header).toMatch(/features:.* resize_inode.* metadata_csum/);
+  });
+
+  it('puts the boot loader where firmware looks, pointing to the root filesystem', async () => {
+    const context = await newContext('a');
+    const disk = join(folder, 'disk.img');
+    await gptUefi.makeDisk(context, disk, await makeTar());
+    const type = async (name: string): Promise<string> =>
+      (await run('mtype', ['-i', `${disk}@@${1024 ** 2}`, `::/${name}`])).stdout;
+    expect(await type('EFI/BOOT/BOOTX64.EFI')).toBe('shim');
+    expect(await type('EFI/BOOT/grubx64.efi')).toBe('grub');
+    expect(await type('EFI/debian/grub.cfg')).toContain(
+      `search.fs_uuid ${context.identity.uuid('root filesystem')} root`,
+    );
+    const files = new Map(gptUefi.files(context).map(({ path, content }) => [path, content]));
+    expect(files.get('/boot/grub/grub.cfg')).toContain(
+      `linux /vmlinuz root=UUID=${context.identity.uuid('root filesystem')} ro console=ttyS0\n`,
+    );
+    expect(files.get('/boot/grub/grub.cfg')).toContain("menuentry 'Minis system' {");
+    expect(files.get('/etc/fstab')).toMatch(/^UUID=[0-9A-F]{4}-[0-9A-F]{4} \/boot\/efi vfat/m);
+  });
+
+  it('is the same to the byte whenever it is made', async () => {
+    const tar = await makeTar();
+    const first = join(folder, 'first.img');
+    const second = join(folder, 'second.img');
+    await gptUefi.makeDisk(await newContext('a'), first, tar);
+    // Time stamps have a resolution of a second, FAT's of two.
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    await gptUefi.makeDisk(await newContext('b'), second, tar);
+    expect(await run('cmp', [first, second])).toMatchObject({ stdout: '' });
+  });
+
+  it('leaves only the disk and no tree behind', async () => {
+    const context = await newContext('a');
+    await gptUefi.makeDisk(context, join(folder, 'disk.img'), await makeTar());
+    await expect(readFile(join(context.workDir, 'tree'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it.each([
+    ['size: 512MiB', 'size: 150MiB'],
+    ['arch: x86_64', 'arch: riscv64'],
+  ])('refuses a recipe with %s changed to %s', async (from, to) => {
+    const context = await newContext('a', RECIPE.replace(from, to));
+    const disk = join(folder, 'disk.img');
+    await expect(gptUefi.makeDisk(context, disk, 'unused.tar')).rejects.toMatchObject({
+      code: 'TSB_RECIPE_INVALID',
+    });
+  });
+});
+
+describe('usedInodes', () => {
+  const dump = (free: string): string =>
+    `Inode count:              20\nFirst inode:              11\n\n${free}`;
+
+  it('has the root and whatever is in no list of free ones', () => {
+    expect(usedInodes(dump('  Free inodes: 14-16, 18\n  Free inodes: \n  Free inodes: 20\n'))).toEqual([
+      2, 11, 12, 13, 17, 19,
+    ]);
+  });
+
+  it('refuses text of another form', () => {
+    expect(() => usedInodes('dumpe2fs: Bad magic number')).toThrow(/no inode counts/);
+  });
+});
