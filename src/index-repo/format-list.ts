@@ -25,7 +25,7 @@ export function formatListShort(entries: readonly TemplateEntry[]): string {
 /** Source by source, then everything about each template that is not hidden, in paragraphs. */
 export function formatListLong(entries: readonly TemplateEntry[], options: ListOptions): string {
   const sources = options.sources.map((source) =>
-    [['Source URI:', printableUrl(source.uri)], trustOf(source)].map(formatLabel).join(''),
+    [['Source URI:', printableUrl(source.uri)] as const, trustOf(source)].map(formatLabel).join(''),
   );
   return [...sources, ...visible(entries).map((entry) => formatEntry(entry, options))].join('\n');
 }

@@ -1,0 +1,117 @@
+import { access, readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import type { Progress } from '../progress.js';
+import { type CommandLineSources, commandLineSources } from './command-line-sources.js';
+import type { SourceConfig } from './source-config.js';
+import { parseSourceConf } from './source-conf.js';
+import { type FolderEnv, configHome, localRepositoryFolder, userSourcesFolder } from './user-folders.js';
+
+/** Where sources are looked for. */
+export interface SourceOptions extends CommandLineSources {
+  readonly progress: Progress;
+  /** Default: the environment of the process. */
+  readonly env?: FolderEnv | undefined;
+  /** In place of `/etc`, for tests. */
+  readonly systemFolder?: string | undefined;
+}
+
+const MAX_CONF_BYTES = 1024 * 1024;
+
+/** The sources that come with the program. */
+export const SHIPPED_SOURCES: string = join(import.meta.dirname, '..', '..', 'templates', 'sources');
+
+/**
+ * The sources to use: those of `--source` alone, if there are any; else the local repository, if it has an index, and then
+ * the .conf files of {@link sourceFolders}. A file name, an `[id]` or a location that came earlier masks the same later.
+ *
+ * @throws TSB_USAGE when the options contradict each other
+ */
+export async function loadSources(options: SourceOptions): Promise<SourceConfig[]> {
+  const given = commandLineSources(options);
+  if (given.length > 0) return given;
+  const local = await localSource(options.env);
+  return withoutRepeats([...local, ...(await configuredSources(options))]);
+}
+
+/** The folders with .conf files, in order: the user's, the system's, those of virt-builder, and the one shipped. */
+export function sourceFolders({
+  env = process.env,
+  systemFolder = '/etc',
+}: Omit<SourceOptions, 'progress'>): string[] {
+  const virtBuilder = (env['VIRT_BUILDER_DIRS'] ?? systemFolder).split(':').filter((folder) => folder !== '');
+  return [
+    userSourcesFolder(env),
+    join(systemFolder, 'tsbuilder', 'repos.d'),
+    ...[configHome(env), ...virtBuilder].map((folder) => join(folder, 'virt-builder', 'repos.d')),
+    SHIPPED_SOURCES,
+  ];
+}
+
+async function localSource(env: FolderEnv | undefined): Promise<SourceConfig[]> {
+  const folder = localRepositoryFolder(env);
+  const uri = join(folder, 'index.asc');
+  const exists = await access(uri).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return [];
+  const keyFiles = [join(folder, 'key.asc')];
+  return [{ name: 'local', uri, format: 'native', keyFiles, fingerprints: [], origin: 'local repository' }];
+}
+
+async function configuredSources(options: SourceOptions): Promise<SourceConfig[]> {
+  const seenFiles = new Set<string>();
+  const seenNames = new Set<string>();
+  const sources: SourceConfig[] = [];
+  for (const path of await confFiles(options)) {
+    const file = path.slice(path.lastIndexOf('/') + 1);
+    if (seenFiles.has(file)) continue;
+    seenFiles.add(file);
+    for (const section of await readConf(path, options.progress)) {
+      if (section.kind === 'ignored') {
+        options.progress.warn(section.reason);
+        continue;
+      }
+      const name = section.kind === 'source' ? section.source.name : section.name;
+      if (!seenNames.has(name) && section.kind === 'source') sources.push(section.source);
+      seenNames.add(name);
+    }
+  }
+  return sources;
+}
+
+async function confFiles(options: SourceOptions): Promise<string[]> {
+  const folders = await Promise.all(
+    sourceFolders(options).map(async (folder) => {
+      const names = await readdir(folder).catch((error: unknown) => {
+        if (!['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? ''))
+          options.progress.warn(`${folder}: its sources are not used: ${messageOf(error)}`);
+        return [];
+      });
+      return names
+        .filter((name) => name.endsWith('.conf'))
+        .sort()
+        .map((name) => join(folder, name));
+    }),
+  );
+  return folders.flat();
+}
+
+async function readConf(path: string, progress: Progress): Promise<ReturnType<typeof parseSourceConf>> {
+  try {
+    const text = await readFile(path, 'utf8');
+    if (text.length > MAX_CONF_BYTES) throw new Error(`longer than ${MAX_CONF_BYTES} characters`);
+    return parseSourceConf(text, path);
+  } catch (error) {
+    const reason = error instanceof TsbuilderError ? error.message : `${path}: ${messageOf(error)}`;
+    progress.warn(`${reason}; this file is not used`);
+    return [];
+  }
+}
+
+/** One source for each location, the first. */
+function withoutRepeats(sources: readonly SourceConfig[]): SourceConfig[] {
+  const seen = new Set<string>();
+  return sources.filter(({ uri }) => !seen.has(uri) && seen.add(uri));
+}
