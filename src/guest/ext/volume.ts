@@ -35,10 +35,9 @@ export interface ExtVolume {
 
 export const INCOMPAT = {
   recover: 0x4,
-  journalDevice: 0x8,
   metaBg: 0x10,
   bit64: 0x80,
-  mmp: 0x100,
+  attributeInode: 0x400,
 } as const;
 
 /** Incompatible features that this reader understands or that do not matter to it: all but compression, dirdata, journal devices. */

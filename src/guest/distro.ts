@@ -1,0 +1,140 @@
+import type { GuestFiles } from './guest.js';
+import { parseAssignments } from './os-release.js';
+import { isMissing } from './read-files.js';
+
+/** Distributions that do things in the same places. */
+export type DistroFamily = 'debian' | 'redhat' | 'suse' | 'arch' | 'alpine' | 'gentoo' | 'cirros' | 'other';
+
+/** Which distribution a guest is. */
+export interface Distro {
+  /** os-release's ID, or what it would be: `debian`, `ubuntu`, `fedora`, `rhel`. */
+  readonly id: string;
+  readonly family: DistroFamily;
+  /** For people: "Debian GNU/Linux 12 (bookworm)". */
+  readonly name: string;
+  /** As the distribution writes it: "12", "22.04", "3.18.4", "" for a rolling one. */
+  readonly version: string;
+  readonly codename: string;
+}
+
+const FAMILIES: Readonly<Record<string, DistroFamily>> = {
+  debian: 'debian',
+  ubuntu: 'debian',
+  raspbian: 'debian',
+  linuxmint: 'debian',
+  kali: 'debian',
+  devuan: 'debian',
+  fedora: 'redhat',
+  rhel: 'redhat',
+  centos: 'redhat',
+  almalinux: 'redhat',
+  rocky: 'redhat',
+  ol: 'redhat',
+  amzn: 'redhat',
+  scientific: 'redhat',
+  suse: 'suse',
+  opensuse: 'suse',
+  'opensuse-leap': 'suse',
+  'opensuse-tumbleweed': 'suse',
+  sles: 'suse',
+  sled: 'suse',
+  arch: 'arch',
+  archarm: 'arch',
+  manjaro: 'arch',
+  alpine: 'alpine',
+  gentoo: 'gentoo',
+  cirros: 'cirros',
+};
+
+const MAX_BYTES = 65536;
+
+/** The text of a small file, or undefined when there is none, it is too large or it is not a regular file. */
+export async function smallText(files: GuestFiles, path: string): Promise<string | undefined> {
+  try {
+    if ((await files.stat(path)).type !== 'file') return undefined;
+    return (await files.readHead(path, MAX_BYTES)).toString('utf8');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Which distribution the files are, from os-release, else from the older files that each distribution had; undefined
+ * when nothing says that this is a Linux system.
+ */
+export async function detectDistro(files: GuestFiles): Promise<Distro | undefined> {
+  const cirros = await smallText(files, '/etc/cirros/version');
+  if (cirros !== undefined) return distro('cirros', { name: 'CirrOS', version: cirros.trim() });
+  const release =
+    (await smallText(files, '/etc/os-release')) ?? (await smallText(files, '/usr/lib/os-release'));
+  const found = release === undefined ? undefined : fromOsRelease(parseAssignments(release));
+  return found ?? (await fromLsbRelease(files)) ?? (await fromOldFiles(files));
+}
+
+function fromOsRelease(values: Map<string, string>): Distro | undefined {
+  const id = values.get('ID')?.toLowerCase();
+  if (!id) return undefined;
+  const like = (values.get('ID_LIKE') ?? '').toLowerCase().split(/\s+/);
+  const family = [id, ...like].map((name) => FAMILIES[name]).find((name) => name !== undefined);
+  return {
+    id,
+    family: family ?? 'other',
+    name: values.get('PRETTY_NAME') ?? values.get('NAME') ?? id,
+    version: values.get('VERSION_ID') ?? '',
+    codename: values.get('VERSION_CODENAME') ?? '',
+  };
+}
+
+async function fromLsbRelease(files: GuestFiles): Promise<Distro | undefined> {
+  const values = parseAssignments((await smallText(files, '/etc/lsb-release')) ?? '');
+  const id = values.get('DISTRIB_ID')?.toLowerCase();
+  if (!id) return undefined;
+  return distro(id, {
+    name: values.get('DISTRIB_DESCRIPTION') ?? id,
+    version: values.get('DISTRIB_RELEASE') ?? '',
+    codename: values.get('DISTRIB_CODENAME') ?? '',
+  });
+}
+
+/** The files that say what a system is, oldest convention; the first that exists decides. */
+const OLD_FILES: readonly { path: string; id: string; name: string }[] = [
+  { path: '/etc/fedora-release', id: 'fedora', name: 'Fedora' },
+  { path: '/etc/centos-release', id: 'centos', name: 'CentOS' },
+  { path: '/etc/redhat-release', id: 'rhel', name: 'Red Hat Enterprise Linux' },
+  { path: '/etc/SuSE-release', id: 'opensuse', name: 'SUSE' },
+  { path: '/etc/alpine-release', id: 'alpine', name: 'Alpine Linux' },
+  { path: '/etc/arch-release', id: 'arch', name: 'Arch Linux' },
+  { path: '/etc/gentoo-release', id: 'gentoo', name: 'Gentoo' },
+  { path: '/etc/debian_version', id: 'debian', name: 'Debian GNU/Linux' },
+];
+
+async function fromOldFiles(files: GuestFiles): Promise<Distro | undefined> {
+  for (const { path, id, name } of OLD_FILES) {
+    const text = await smallText(files, path);
+    if (text === undefined) continue;
+    const first = (text.split('\n')[0] ?? '').trim();
+    const version = /\d+(\.\d+)*/.exec(first)?.[0] ?? '';
+    return distro(redhatId(first) ?? id, {
+      name: /[A-Za-z] /.test(first) ? first : `${name} ${first}`.trim(),
+      version,
+    });
+  }
+  return undefined;
+}
+
+/** /etc/redhat-release is everybody's in that family; its words tell whose. */
+function redhatId(line: string): string | undefined {
+  const words: Readonly<Record<string, string>> = {
+    Fedora: 'fedora',
+    CentOS: 'centos',
+    Scientific: 'scientific',
+    AlmaLinux: 'almalinux',
+    Rocky: 'rocky',
+  };
+  return words[line.split(' ')[0] ?? ''];
+}
+
+function distro(id: string, facts: { name: string; version: string; codename?: string }): Distro {
+  return { id, family: FAMILIES[id] ?? 'other', codename: '', ...facts };
+}

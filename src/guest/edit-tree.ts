@@ -1,0 +1,197 @@
+import { byteComponents, toByteString } from './byte-path.js';
+import type { FileAttributes, FileContent } from './guest.js';
+import { existing, findNode } from './read-files.js';
+import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
+import type { Tree, TreeNode } from './tree.js';
+
+const MAX_TARGET = 4095;
+const MAX_DEPTH = 2048;
+
+/** Attributes that speak about the content they were made for; the kernel drops or voids them at a write too. */
+const CONTENT_BOUND = ['security.capability', 'security.ima', 'security.evm'];
+
+/** {@link Guest.writeFile} on a tree. */
+export async function writeFile(
+  tree: Tree,
+  path: string,
+  file: { content: FileContent; attributes: FileAttributes },
+): Promise<void> {
+  const place = await resolvePath(tree, path, 'links');
+  const old = place.node;
+  if (old && old.type !== 'file')
+    throw pathError(tree, path, `a ${old.type}, not a regular file`, 'not-file');
+  const xattrs = old ? new Map(await tree.xattrs(old)) : undefined;
+  CONTENT_BOUND.forEach((name) => xattrs?.delete(name));
+  const node = newNode(tree, { ...old, type: 'file', mode: old?.mode ?? 0o644, xattrs }, file.attributes);
+  await setEntry(tree, place, { ...node, content: file.content });
+}
+
+/** {@link Guest.mkdir} on a tree. */
+export async function makeFolder(
+  tree: Tree,
+  path: string,
+  options: FileAttributes & { parents?: boolean | undefined },
+): Promise<void> {
+  const components = byteComponents(toByteString(path));
+  const paths = components.map((_, index) => pathText(components.slice(0, index + 1)));
+  for (const each of options.parents ? paths : [path]) {
+    const place = await resolvePath(tree, each, 'links');
+    if (!place.node) {
+      await setEntry(tree, place, newNode(tree, { type: 'directory', mode: 0o755 }, options));
+    } else if (!options.parents) {
+      throw pathError(tree, each, 'exists already', 'exists');
+    } else if (place.node.type !== 'directory') {
+      throw pathError(tree, each, `a ${place.node.type}, not a folder`, 'not-folder');
+    }
+  }
+}
+
+/** {@link Guest.symlink} on a tree. */
+export async function makeSymlink(tree: Tree, target: string, path: string): Promise<void> {
+  const bytes = toByteString(target);
+  if (bytes === '' || bytes.length > MAX_TARGET || bytes.includes('\0')) {
+    throw pathError(
+      tree,
+      path,
+      `cannot link to a target of ${bytes.length} bytes or with a NUL`,
+      'unsupported',
+    );
+  }
+  const place = await resolvePath(tree, path, 'parents');
+  assertReplaceable(tree, path, place);
+  await setEntry(tree, place, { ...newNode(tree, { type: 'symlink', mode: 0o777 }, {}), target: bytes });
+}
+
+/** {@link Guest.hardLink} on a tree. */
+export async function makeHardLink(tree: Tree, from: string, path: string): Promise<void> {
+  const node = await findNode(tree, from, 'parents');
+  if (node.type === 'directory')
+    throw pathError(tree, from, 'a folder cannot have another name', 'is-folder');
+  const place = await resolvePath(tree, path, 'parents');
+  assertReplaceable(tree, path, place);
+  await setEntry(tree, place, node);
+}
+
+/** {@link Guest.rename} on a tree. A folder is made anew and its content moved, name by name. */
+export async function rename(tree: Tree, from: string, to: string): Promise<void> {
+  const source = await resolvePath(tree, from, 'parents');
+  const node = existing(tree, from, source);
+  const place = await resolvePath(tree, to, 'parents');
+  if (place.node === node) return;
+  assertReplaceable(tree, to, place);
+  if (source.path.every((name, index) => place.path[index] === name)) {
+    throw pathError(tree, to, `is inside ${from}, which is to be moved there`, 'unsupported');
+  }
+  await move(tree, { ...source, node }, place);
+}
+
+async function move(tree: Tree, from: Place & { node: TreeNode }, to: Place): Promise<void> {
+  const { node } = from;
+  if (node.type !== 'directory') {
+    await setEntry(tree, to, node);
+  } else {
+    const copy = newNode(tree, { ...node, xattrs: new Map(await tree.xattrs(node)) }, { mtime: node.mtime });
+    await setEntry(tree, to, copy);
+    for (const name of [...(await tree.entries(node)).entries.keys()]) {
+      const child = await tree.child(node, name);
+      const inside = { name, path: [...to.path, name] };
+      if (child)
+        await move(
+          tree,
+          { ...inside, parent: node, node: child },
+          { ...inside, parent: copy, node: undefined },
+        );
+    }
+    copy.mtime = node.mtime;
+  }
+  await dropEntry(tree, from);
+}
+
+/** {@link Guest.remove} on a tree. */
+export async function remove(tree: Tree, path: string, recursive: 'recursive' | 'single'): Promise<void> {
+  const place = await resolvePath(tree, path, 'parents');
+  const node = existing(tree, path, place);
+  if (place.name === '') throw pathError(tree, path, 'the root folder cannot be removed', 'unsupported');
+  if (node.type === 'directory' && recursive === 'single' && (await tree.entries(node)).entries.size > 0) {
+    throw pathError(tree, path, 'the folder is not empty', 'not-empty');
+  }
+  await removeNode(tree, { ...place, node });
+}
+
+async function removeNode(tree: Tree, place: Place & { node: TreeNode }): Promise<void> {
+  // A damaged filesystem can have a folder inside itself.
+  if (place.path.length > MAX_DEPTH) throw pathError(tree, pathText(place.path), 'too deep', 'unsupported');
+  if (place.node.type === 'directory') {
+    for (const name of [...(await tree.entries(place.node)).entries.keys()]) {
+      const node = await tree.child(place.node, name);
+      if (node) await removeNode(tree, { parent: place.node, name, node, path: [...place.path, name] });
+    }
+  }
+  await dropEntry(tree, place);
+}
+
+/** Changes mode, owner, time of the file that `path` leads to. */
+export async function changeAttributes(
+  tree: Tree,
+  path: string,
+  change: { mode?: number; uid?: number; gid?: number; mtime?: number },
+): Promise<void> {
+  Object.assign(await findNode(tree, path, 'links'), change);
+}
+
+/** Sets an extended attribute of what `path` leads to, or removes it when there is no value. */
+export async function changeXattr(
+  tree: Tree,
+  path: string,
+  attribute: { name: string; value: Uint8Array | undefined },
+): Promise<void> {
+  const node = await findNode(tree, path, 'links');
+  const xattrs = await tree.xattrs(node);
+  if (attribute.value) xattrs.set(attribute.name, Buffer.from(attribute.value));
+  else xattrs.delete(attribute.name);
+  node.changedXattrs.add(attribute.name);
+}
+
+function newNode(
+  tree: Tree,
+  like: Pick<TreeNode, 'type' | 'mode'> &
+    Partial<Pick<TreeNode, 'uid' | 'gid'>> & { xattrs?: Map<string, Buffer> | undefined },
+  attributes: FileAttributes,
+): TreeNode {
+  const xattrs = new Map(like.xattrs ?? []);
+  for (const [name, value] of attributes.xattrs ?? []) xattrs.set(name, Buffer.from(value));
+  return {
+    type: like.type,
+    mode: attributes.mode ?? like.mode,
+    uid: attributes.uid ?? like.uid ?? 0,
+    gid: attributes.gid ?? like.gid ?? 0,
+    mtime: attributes.mtime ?? tree.now,
+    xattrs,
+    changedXattrs: new Set(xattrs.keys()),
+  };
+}
+
+function assertReplaceable(tree: Tree, path: string, place: Place): void {
+  if (place.name === '' || place.node?.type === 'directory') {
+    throw pathError(tree, path, 'there is a folder of that name', 'is-folder');
+  }
+}
+
+async function setEntry(tree: Tree, place: Place, node: TreeNode): Promise<void> {
+  (await tree.entries(place.parent)).entries.set(place.name, node);
+  place.parent.mtime = tree.now;
+}
+
+async function dropEntry(tree: Tree, place: Place & { node: TreeNode }): Promise<void> {
+  (await tree.entries(place.parent)).entries.delete(place.name);
+  place.parent.mtime = tree.now;
+  const { base } = place.node;
+  if (base?.type === 'directory' && place.parent.base) {
+    place.node.removed = true;
+    tree.removedFolders.push({
+      parent: place.parent.base.id,
+      name: place.name,
+      node: { ...place.node, base },
+    });
+  }
+}

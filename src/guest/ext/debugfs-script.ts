@@ -1,0 +1,47 @@
+import { TsbuilderError } from '../../errors.js';
+import { fromByteString } from '../byte-path.js';
+
+/** debugfs reads a script by lines of at most 8191 bytes; what is longer would be taken for two commands. */
+const MAX_LINE = 8190;
+
+/**
+ * One word of a debugfs command. debugfs (libss) knows one kind of quoting: double quotes around, each double quote
+ * inside doubled; nothing else is special inside, not the backslash, not `<12>`.
+ *
+ * @throws TSB_GUEST when the word cannot be expressed: a script's lines end at a newline, a carriage return or a NUL
+ */
+export function quoteWord(bytes: string): string {
+  if (/[\n\r\0]/.test(bytes)) {
+    throw new TsbuilderError(
+      'TSB_GUEST',
+      `${JSON.stringify(fromByteString(bytes) ?? bytes)}: a name with a line break or NUL cannot be written`,
+    );
+  }
+  return `"${bytes.replaceAll('"', '""')}"`;
+}
+
+/** The word for an existing file by its inode number, whatever its name. */
+export function inodeWord(ino: number): string {
+  return `<${ino}>`;
+}
+
+/** The word for a name in the current folder: `./` keeps debugfs from taking `<12>` for an inode number. */
+export function hereWord(name: string): string {
+  return quoteWord(`./${name}`);
+}
+
+/**
+ * One line of a script.
+ *
+ * @throws TSB_GUEST when it is longer than debugfs reads
+ */
+export function scriptLine(command: string, ...words: readonly (string | number)[]): string {
+  const line = [command, ...words].join(' ');
+  if (line.length > MAX_LINE) {
+    throw new TsbuilderError(
+      'TSB_GUEST',
+      `a name or link target is too long: the debugfs command has ${line.length} bytes, the limit is ${MAX_LINE}`,
+    );
+  }
+  return line;
+}

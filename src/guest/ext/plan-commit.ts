@@ -1,0 +1,179 @@
+import type { FileContent } from '../guest.js';
+import {
+  type BaseId,
+  type LoadedNode,
+  type RemovedFolder,
+  type Tree,
+  type TreeNode,
+  entryId,
+} from '../tree.js';
+import { hereWord, inodeWord, quoteWord, scriptLine } from './debugfs-script.js';
+import { setAttributes } from './script-attributes.js';
+
+/** Everything that brings a tree's changes to the disk, and what must be true afterwards. */
+export interface CommitPlan {
+  /** Lines of a debugfs script, byte strings. Empty when nothing changed. */
+  readonly script: string[];
+  /** Files that the script expects in its working folder. */
+  readonly inputs: Map<string, FileContent>;
+  /** New names by path components, and what they must lead to. */
+  readonly added: { path: readonly string[]; node: TreeNode }[];
+  /** Files of the base with changed attributes. */
+  readonly changed: LoadedNode[];
+  /** Names that must be gone from folders of the base. */
+  readonly gone: { folder: BaseId; name: string }[];
+  /**
+   * Files are freed that have a block for attributes. debugfs frees an inode and its data, but leaves that block marked
+   * as used (or its count of users too high): `e2fsck -p` has to finish the work.
+   */
+  leaves: boolean;
+}
+
+interface Draft extends CommitPlan {
+  readonly tree: Tree;
+  /** Names that each file of the base (but folders) loses and gains. */
+  readonly linkChange: Map<BaseId, number>;
+  /** Where a new file got its first name, and how many it has so far. */
+  readonly newNames: Map<TreeNode, { first: readonly string[]; count: number }>;
+}
+
+/**
+ * Turns the changes of `tree` into one debugfs script: names are removed first, then unused files freed, then new ones
+ * made, then attributes set. Existing files are addressed by inode number, so only new names are ever quoted.
+ *
+ * @throws TSB_GUEST when a name cannot be expressed in a script
+ */
+export async function planCommit(tree: Tree): Promise<CommitPlan> {
+  const lists = { script: [], inputs: new Map(), added: [], changed: [], gone: [], leaves: false };
+  const draft: Draft = { ...lists, tree, linkChange: new Map(), newNames: new Map() };
+  const folders = [...tree.loaded()].filter((node) => node.folder !== undefined);
+  folders.forEach((folder) => unlinkNames(draft, folder));
+  for (const { parent, name, node } of tree.removedFolders) removeFolder(draft, { parent, name, node });
+  folders.forEach((folder) => countNames(draft, folder));
+  const files = [...tree.loaded()].filter((node) => !node.removed);
+  for (const node of files) if (linksAfter(draft, node) === 0) freeFile(draft, node);
+  addNames(draft, await tree.root(), []);
+  files.filter((node) => linksAfter(draft, node) !== 0).forEach((node) => changeFile(draft, node));
+  return draft;
+}
+
+/** Drops names of files that are gone or replaced. */
+function unlinkNames(draft: Draft, folder: LoadedNode): void {
+  const { before, entries } = folder.folder ?? noFolder;
+  const lines: string[] = [];
+  for (const [name, id] of before) {
+    if (entryId(entries.get(name)) === id || draft.tree.loadedNode(id)?.type === 'directory') continue;
+    lines.push(scriptLine('unlink', hereWord(name)));
+    addTo(draft.linkChange, id, -1);
+    if (!entries.has(name) && !folder.removed) draft.gone.push({ folder: folder.base.id, name });
+  }
+  if (lines.length > 0) draft.script.push(scriptLine('cd', inodeWord(folder.base.id)), ...lines);
+}
+
+const noFolder: NonNullable<TreeNode['folder']> = { before: new Map(), entries: new Map() };
+
+function removeFolder(draft: Draft, { parent, name, node }: RemovedFolder): void {
+  draft.leaves ||= node.base.outerAttributes;
+  draft.script.push(scriptLine('cd', inodeWord(parent)), scriptLine('rmdir', hereWord(name)));
+  const folder = draft.tree.loadedNode(parent);
+  if (!folder?.removed && !folder?.folder?.entries.has(name)) draft.gone.push({ folder: parent, name });
+}
+
+/** Counts the new names of files of the base, also those inside new folders. */
+function countNames(draft: Draft, folder: TreeNode): void {
+  const { before, entries } = folder.folder ?? noFolder;
+  for (const [name, entry] of entries) {
+    if (typeof entry === 'number') continue;
+    if (entry.base === undefined) countNames(draft, entry);
+    else if (before.get(name) !== entry.base.id) addTo(draft.linkChange, entry.base.id, 1);
+  }
+}
+
+function addTo(counts: Map<BaseId, number>, id: BaseId, change: number): void {
+  counts.set(id, (counts.get(id) ?? 0) + change);
+}
+
+function linksAfter(draft: Draft, node: LoadedNode): number {
+  return node.base.links + (draft.linkChange.get(node.base.id) ?? 0);
+}
+
+function freeFile(draft: Draft, node: LoadedNode): void {
+  draft.leaves ||= node.base.outerAttributes;
+  const word = inodeWord(node.base.id);
+  draft.script.push(scriptLine('sif', word, 'links_count', 0), scriptLine('kill_file', word));
+}
+
+/** Makes the new names of a folder whose place is `path`, and of the folders below it. */
+function addNames(draft: Draft, folder: TreeNode, path: readonly string[]): void {
+  const { before, entries } = folder.folder ?? noFolder;
+  const kept: [string, TreeNode][] = [];
+  const added: [string, TreeNode][] = [];
+  for (const [name, entry] of entries) {
+    const node = typeof entry === 'number' ? draft.tree.loadedNode(entry) : entry;
+    if (!node) continue;
+    const isKept = node.base !== undefined && before.get(name) === node.base.id;
+    (isKept ? kept : added).push([name, node]);
+  }
+  if (added.length > 0 && folder.base) draft.script.push(scriptLine('cd', inodeWord(folder.base.id)));
+  for (const [name, node] of added) addName(draft, node, [...path, name]);
+  for (const [name, node] of kept) if (node.folder) addNames(draft, node, [...path, name]);
+}
+
+/** Makes one name in debugfs' current folder. */
+function addName(draft: Draft, node: TreeNode, path: readonly string[]): void {
+  const name = path.at(-1) ?? '';
+  const names = draft.newNames.get(node);
+  draft.added.push({ path, node });
+  if (node.base) {
+    linkName(draft, inodeWord(node.base.id), name);
+  } else if (names) {
+    names.count += 1;
+    linkName(draft, quoteWord(`/${names.first.join('/')}`), name);
+    draft.script.push(scriptLine('sif', hereWord(name), 'links_count', names.count));
+  } else {
+    draft.newNames.set(node, { first: path, count: 1 });
+    createFile(draft, node, path);
+  }
+}
+
+/**
+ * Gives a file another name in the current folder. debugfs' `ln` fails where a full folder would have to grow;
+ * `symlink` lets it grow, so one is made and removed first: the place of its name is free then.
+ */
+function linkName(draft: Draft, file: string, name: string): void {
+  const here = hereWord(name);
+  draft.script.push(
+    scriptLine('symlink', quoteWord(name), 'x'),
+    scriptLine('sif', here, 'links_count', 0),
+    scriptLine('kill_file', here),
+    scriptLine('unlink', here),
+    scriptLine('ln', file, quoteWord(name)),
+  );
+}
+
+function createFile(draft: Draft, node: TreeNode, path: readonly string[]): void {
+  const name = quoteWord(path.at(-1) ?? '');
+  if (node.type === 'symlink') {
+    draft.script.push(scriptLine('symlink', name, quoteWord(node.target ?? '')));
+  } else if (node.type === 'directory') {
+    draft.script.push(scriptLine('mkdir', name), scriptLine('cd', hereWord(path.at(-1) ?? '')));
+    addNames(draft, node, path);
+    draft.script.push(scriptLine('cd', '..'));
+  } else {
+    const input = `content${draft.inputs.size}`;
+    draft.inputs.set(input, node.content ?? '');
+    draft.script.push(scriptLine('write', input, name));
+  }
+  setAttributes(draft, node, { word: hereWord(path.at(-1) ?? ''), now: draft.tree.now });
+}
+
+function changeFile(draft: Draft, node: LoadedNode): void {
+  const { base } = node;
+  const word = inodeWord(base.id);
+  const links = linksAfter(draft, node);
+  if (links !== base.links) draft.script.push(scriptLine('sif', word, 'links_count', links));
+  const same = node.mode === base.mode && node.uid === base.uid && node.gid === base.gid;
+  if (same && node.mtime === base.mtime && node.changedXattrs.size === 0) return;
+  setAttributes(draft, node, { word, now: draft.tree.now });
+  draft.changed.push(node);
+}
