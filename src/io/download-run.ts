@@ -123,6 +123,8 @@ export class DownloadRun implements Download {
   }
 
   private async attempt(): Promise<void> {
+    // The connection may break right behind the last byte.
+    if (this.position > 0 && this.position === this.announced) return;
     const response = await this.request();
     try {
       if (await this.begin(response)) await this.receive(response);

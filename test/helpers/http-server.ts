@@ -129,6 +129,9 @@ async function send(response: ServerResponse, data: Uint8Array, fault: Fault): P
     );
     if (fault.slowMs !== undefined) await new Promise((resolve) => setTimeout(resolve, fault.slowMs));
   }
-  if (fault.dropAfter !== undefined) response.destroy();
-  else if (fault.hangAfter === undefined) response.end();
+  if (fault.dropAfter !== undefined) {
+    // What was sent should arrive before the connection breaks.
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    response.destroy();
+  } else if (fault.hangAfter === undefined) response.end();
 }

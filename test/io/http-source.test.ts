@@ -1,0 +1,252 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fetchSmall } from '../../src/io/fetch-small.js';
+import { isSameVersion, identityOf, parseContentRange } from '../../src/io/http-identity.js';
+import { openHttpSource } from '../../src/io/http-source.js';
+import { openSource } from '../../src/io/open-source.js';
+import { FAST, startTestServer } from '../helpers/http-server.js';
+import { scratchFolder } from '../helpers/scratch-folder.js';
+
+const DATA = randomBytes(300_000);
+
+describe('http source', () => {
+  it('reads any range, also many at once, following redirects once', async () => {
+    await using server = await startTestServer({ '/real': { data: DATA } });
+    server.fault = ({ path }) =>
+      path === '/a' ? { status: 302, headers: { location: '/real' } } : undefined;
+    await using source = await openHttpSource(`${server.url}/a?token=secret`, FAST);
+    expect(source.size).toBe(DATA.length);
+    expect(source.name).toBe(`${server.url}/a?...`);
+    const ranges = [
+      [0, 1],
+      [0, DATA.length],
+      [DATA.length - 5, 5],
+      [1000, 70_000],
+      [DATA.length, 0],
+    ] as const;
+    await Promise.all(
+      ranges.map(async ([offset, length]) => {
+        expect(DATA.subarray(offset, offset + length).equals(await source.read(offset, length))).toBe(true);
+      }),
+    );
+    expect(server.requests.filter(({ path }) => path === '/a')).toHaveLength(1);
+    expect(() => source.read(DATA.length, 1)).toThrow(RangeError);
+  });
+
+  it('goes on where a connection dropped, again and again', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    await using source = await openHttpSource(`${server.url}/a`, FAST);
+    server.fault = (_, count) => (count < 12 ? { dropAfter: 20_000 } : undefined);
+    expect(DATA.subarray(7, 290_007).equals(await source.read(7, 290_000))).toBe(true);
+    expect(server.requests.at(-1)?.headers.range).toMatch(/^bytes=[1-9]\d+-290006$/);
+    expect(server.requests.at(-1)?.headers['if-match']).toMatch(/^"/);
+  });
+
+  it('is refused where ranges are not answered', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA, ranges: false } });
+    await expect(openHttpSource(`${server.url}/a`, FAST)).rejects.toMatchObject({ code: 'TSB_NO_RANGES' });
+    server.files['/a'] = { data: DATA };
+    await using source = await openHttpSource(`${server.url}/a`, FAST);
+    server.files['/a'] = { data: DATA, ranges: false };
+    await expect(source.read(0, 10)).rejects.toMatchObject({ code: 'TSB_NO_RANGES' });
+  });
+
+  it('asks by HEAD for a length that the range answer hides, and is refused when that hides it too', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    server.fault = ({ headers }) =>
+      headers.range === 'bytes=0-0' ? { headers: { 'content-range': 'bytes 0-0/*' } } : undefined;
+    await using source = await openHttpSource(`${server.url}/a`, FAST);
+    expect(source.size).toBe(DATA.length);
+    expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'HEAD']);
+    server.files['/a'] = { data: DATA, length: false };
+    await expect(openHttpSource(`${server.url}/a`, FAST)).rejects.toMatchObject({
+      code: 'TSB_NO_RANGES',
+      message: expect.stringContaining('length') as string,
+    });
+  });
+
+  it('opens an empty file', async () => {
+    await using server = await startTestServer({ '/a': { data: Buffer.alloc(0) } });
+    await using source = await openHttpSource(`${server.url}/a`, FAST);
+    expect(source.size).toBe(0);
+  });
+
+  it.each([
+    ['another ETag', { data: randomBytes(DATA.length) }],
+    ['another length', { data: DATA.subarray(1), etag: '"same"' }],
+    ['the file shortened', { data: DATA.subarray(0, 5), etag: '"same"' }],
+  ])('notices %s', async (_, changed) => {
+    await using server = await startTestServer({ '/a': { data: DATA, etag: '"same"' } });
+    await using source = await openHttpSource(`${server.url}/a`, FAST);
+    server.files['/a'] = changed;
+    await expect(source.read(100, 100)).rejects.toMatchObject({ code: 'TSB_CONTENT_CHANGED' });
+  });
+
+  it('is refused when it is not the version expected', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA, etag: '"new"' } });
+    const expected = { size: DATA.length, etag: '"old"', lastModified: undefined };
+    await expect(openHttpSource(`${server.url}/a`, { ...FAST, expected })).rejects.toMatchObject({
+      code: 'TSB_CONTENT_CHANGED',
+    });
+  });
+
+  it.each([
+    [
+      'a wrong Content-Range',
+      { headers: { 'content-range': `bytes 5-14/${DATA.length}` } },
+      /answered 206 with/,
+    ],
+    ['none at all', { headers: { 'content-range': 'nonsense' } }, /answered 206 with/],
+    ['more bytes than asked for', { body: DATA.subarray(0, 50) }, /more than was asked for/],
+    ['no bytes', { body: DATA.subarray(0, 0) }, /sent 0 of 10 bytes/],
+  ])('does not believe %s', async (_, fault, message) => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 2 });
+    server.fault = () => fault;
+    const read = source.read(0, 10);
+    await expect(read).rejects.toMatchObject({
+      code: 'TSB_NETWORK',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('times out on a server that hangs, and goes on when it lives again', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 2 });
+    server.fault = () => ({ hangAfter: 0 });
+    await expect(source.read(0, 10)).rejects.toMatchObject({ code: 'TSB_NETWORK_TIMEOUT' });
+    const hung = server.requests.length;
+    server.fault = (_, count) => (count === hung ? { hangAfter: 4 } : undefined);
+    expect(DATA.subarray(0, 10).equals(await source.read(0, 10))).toBe(true);
+  });
+
+  it('stops at once when it is told to', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, stallMs: 30_000 });
+    server.fault = () => ({ hangAfter: 3 });
+    const controller = new AbortController();
+    const read = source.read(0, 10, controller.signal);
+    setTimeout(() => controller.abort(new Error('enough')), 20);
+    await expect(read).rejects.toThrow('enough');
+  });
+});
+
+describe('Content-Range', () => {
+  it('is read back as it was written', () => {
+    const range = fc.tuple(fc.nat(2 ** 40), fc.nat(2 ** 40), fc.nat(2 ** 40));
+    fc.assert(
+      fc.property(range, ([first, more, rest]) => {
+        const [last, size] = [first + more, first + more + rest + 1];
+        expect(parseContentRange(`bytes ${first}-${last}/${size}`)).toEqual({ first, last, size });
+        expect(parseContentRange(`bytes */${size}`)).toEqual({ first: undefined, last: undefined, size });
+        expect(parseContentRange(`bytes ${first}-${last}/*`)).toEqual({ first, last, size: undefined });
+      }),
+    );
+  });
+
+  it.each([
+    '',
+    'bytes',
+    'bytes 5-4/10',
+    'bytes 0-10/10',
+    'items 0-1/2',
+    'bytes 0-1',
+    'bytes 0-9999999999999999/*',
+    'bytes -1-2/3',
+  ])('refuses %j', (text) => {
+    expect(parseContentRange(text)).toBeUndefined();
+  });
+});
+
+describe('version', () => {
+  const date = { date: 'Wed, 21 Oct 2015 07:28:10 GMT' };
+  it('takes strong validators only', () => {
+    expect(identityOf(200, { etag: 'W/"x"', 'content-length': '5' })).toMatchObject({
+      etag: undefined,
+      size: 5,
+    });
+    expect(identityOf(200, { etag: '"x"', 'content-length': '5x' })).toMatchObject({
+      etag: '"x"',
+      size: undefined,
+    });
+    const older = 'Wed, 21 Oct 2015 07:28:00 GMT';
+    expect(identityOf(200, { ...date, 'last-modified': older }).lastModified).toBe(older);
+    expect(identityOf(200, { ...date, 'last-modified': date.date }).lastModified).toBeUndefined();
+    expect(identityOf(200, { 'last-modified': older }).lastModified).toBeUndefined();
+  });
+
+  it('differs only where both sides know', () => {
+    const version = (size?: number, etag?: string, lastModified?: string) => ({ size, etag, lastModified });
+    expect(isSameVersion(version(5, '"a"'), version(5, '"a"', 'x'))).toBe(true);
+    expect(isSameVersion(version(5, '"a"'), version(undefined, undefined))).toBe(true);
+    expect(isSameVersion(version(5, '"a"'), version(6, '"a"'))).toBe(false);
+    expect(isSameVersion(version(5, '"a"'), version(5, '"b"'))).toBe(false);
+    expect(isSameVersion(version(5, undefined, 'x'), version(5, undefined, 'y'))).toBe(false);
+  });
+});
+
+describe('open source', () => {
+  it('opens paths, file URLs and http URLs alike', async () => {
+    await using folder = await scratchFolder();
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    const path = join(folder.path, 'a b');
+    await writeFile(path, DATA);
+    for (const where of [path, `file://${folder.path}/a%20b`, `${server.url}/a`]) {
+      await using source = await openSource(where, FAST);
+      expect(DATA.subarray(10, 30).equals(await source.read(10, 20))).toBe(true);
+    }
+    await expect(openSource('gopher://x/y')).rejects.toMatchObject({ code: 'TSB_USAGE' });
+    await expect(openSource(join(folder.path, 'missing'))).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+  });
+});
+
+describe('fetch small', () => {
+  const maxBytes = 1000;
+  const small = { data: Buffer.from('index'), etag: '"v1"' };
+
+  it('fetches over http with retries and says where from', async () => {
+    await using server = await startTestServer({ '/real': small });
+    server.fault = ({ path }, count) => {
+      if (path === '/a') return { status: 302, headers: { location: '/real' } };
+      return count < 2 ? { status: 503 } : count < 4 ? { dropAfter: 2 } : undefined;
+    };
+    const found = await fetchSmall(`${server.url}/a?k=secret`, { ...FAST, maxBytes });
+    expect(found).toEqual({ data: Buffer.from('index'), url: `${server.url}/real`, etag: '"v1"' });
+  });
+
+  it('reads paths and file URLs', async () => {
+    await using folder = await scratchFolder();
+    const path = join(folder.path, 'index');
+    await writeFile(path, 'index');
+    expect(Buffer.from((await fetchSmall(path, { maxBytes })).data).toString()).toBe('index');
+    expect(Buffer.from((await fetchSmall(`file://${path}`, { maxBytes: 5 })).data).toString()).toBe('index');
+    await expect(fetchSmall(path, { maxBytes: 4 })).rejects.toMatchObject({ code: 'TSB_SIZE_MISMATCH' });
+    await expect(fetchSmall(`${path}x`, { maxBytes })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    await expect(fetchSmall(folder.path, { maxBytes })).rejects.toMatchObject({ code: 'TSB_IO' });
+  });
+
+  it('refuses a body that is too long, with and without a length', async () => {
+    await using server = await startTestServer({ '/a': { data: DATA }, '/b': { data: DATA, length: false } });
+    for (const path of ['/a', '/b'])
+      await expect(fetchSmall(server.url + path, { ...FAST, maxBytes })).rejects.toMatchObject({
+        code: 'TSB_SIZE_MISMATCH',
+      });
+  });
+
+  it('reports 404 at once and a hanging server at its deadline', async () => {
+    await using server = await startTestServer({ '/a': small });
+    await expect(fetchSmall(`${server.url}/b`, { ...FAST, maxBytes })).rejects.toMatchObject({
+      code: 'TSB_HTTP_STATUS',
+      details: { status: 404 },
+    });
+    server.fault = () => ({ hangAfter: 1 });
+    const slow = { ...FAST, stallMs: 30_000, deadlineMs: 200, maxBytes };
+    await expect(fetchSmall(`${server.url}/a`, slow)).rejects.toMatchObject({
+      code: 'TSB_NETWORK_TIMEOUT',
+      message: expect.stringContaining('within 0.2 s') as string,
+    });
+  });
+});
