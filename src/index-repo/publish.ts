@@ -92,6 +92,16 @@ export async function addTemplate(
   });
 }
 
+/**
+ * The entries of a repository's index, in its order; none where there is no repository yet. Creates nothing.
+ *
+ * @throws TSB_SIGNATURE_BAD when the index was not signed by this repository's key, TSB_KEY_INVALID
+ */
+export async function publishedTemplates(place: RepositoryPlace): Promise<IndexSection[]> {
+  const key = await readSigningKey(place.secretKeyPath);
+  return key ? readSections(describe(place, key), key) : [];
+}
+
 /** Signs and writes the index with `section` in it; `file` is taken away again if that fails and no index names it. */
 async function switchIndex(
   repository: Repository,

@@ -1,0 +1,59 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../../base-command.js';
+import { jobsFlag } from '../../flags.js';
+
+export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
+  static override summary = 'Make a template from its recipe and add it to the local signed repository.';
+  static override description = `Installs the recipe's packages with mmdebstrap, makes a bootable disk without loop devices, compresses it into 16 MiB blocks
+and signs the index again. With SOURCE_DATE_EPOCH set, the same packages give the same bytes. The format of recipes: docs/templates.md.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> debian-12',
+    '<%= config.bin %> <%= command.id %> ./my-os.yaml --mirror http://mirror.example.com/debian',
+  ];
+  static override args = {
+    recipe: Args.string({
+      description: 'name of a recipe (tsbuilder template list) or path of a YAML file',
+      required: true,
+      ignoreStdin: true,
+    }),
+  };
+  static override flags = {
+    mirror: Flags.string({
+      helpValue: 'URL',
+      description: "package mirror to use (default: what this machine's apt uses, else the recipe's)",
+    }),
+    'security-mirror': Flags.string({ helpValue: 'URL', description: 'the same for security updates' }),
+    jobs: jobsFlag,
+  };
+
+  protected override async execute(): Promise<unknown> {
+    const { loadRecipe } = await import('../../build/template-recipe.js');
+    const { runTemplateBuild } = await import('../../build/template-build.js');
+    const { dataFolder } = await import('../../index-repo/user-folders.js');
+    const { clampJobs, defaultJobs } = await import('../../io/native.js');
+    const { formatSize } = await import('../../io/format-size.js');
+    const { args, flags, progress, signal } = this;
+    const recipe = await loadRecipe(args.recipe);
+    const { repository, ...result } = await runTemplateBuild({
+      recipe,
+      dataDir: dataFolder(),
+      mirrors: { mirror: flags.mirror, securityMirror: flags['security-mirror'] },
+      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      progress,
+      signal,
+    });
+    if (!flags.quiet) {
+      this.log(
+        `${recipe.name} (${recipe.arch}, revision ${result.revision}): ${result.path}, ${formatSize(result.compressedSize)}`,
+      );
+      this.log(`Signed by ${repository.fingerprint}: ${repository.indexPath}`);
+    }
+    return {
+      name: recipe.name,
+      arch: recipe.arch,
+      ...result,
+      index: repository.indexPath,
+      fingerprint: repository.fingerprint,
+    };
+  }
+}

@@ -1,0 +1,155 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { templateEpoch, templateIdentity } from '../../src/build/template-identity.js';
+import { parseTargets, replaceMirror } from '../../src/build/template-mirror.js';
+import { hasRecipe, loadRecipe, parseRecipe, recipeNames } from '../../src/build/template-recipe.js';
+import { TsbuilderError } from '../../src/errors.js';
+
+const MINIMAL = `name: mini
+fullName: Mini
+arch: x86_64
+layout: gpt-uefi
+size: 2GiB
+debian:
+  suite: bookworm
+  architecture: amd64
+  sources:
+    - deb http://deb.debian.org/debian bookworm main
+`;
+
+async function faultOf(text: string): Promise<TsbuilderError> {
+  const error: unknown = await parseRecipe('r.yaml', text).catch((reason: unknown) => reason);
+  if (!(error instanceof TsbuilderError)) throw new Error('no fault found', { cause: error });
+  return error;
+}
+
+describe('recipes', () => {
+  it('come with the program, each under its own name', async () => {
+    const names = await recipeNames();
+    expect(names).toContain('debian-12');
+    for (const name of names) expect((await loadRecipe(name)).name).toBe(name);
+    expect(await hasRecipe('debian-12')).toBe(true);
+    expect(await hasRecipe('../debian-12')).toBe(false);
+  });
+
+  it('get defaults and sizes in bytes', async () => {
+    expect(await parseRecipe('r.yaml', MINIMAL)).toMatchObject({
+      size: 2 * 1024 ** 3,
+      hostname: 'localhost',
+      files: [],
+      script: '',
+      debian: { variant: 'minbase', packages: [], preseed: [] },
+      path: 'r.yaml',
+      text: MINIMAL,
+    });
+  });
+
+  it('are read from a path too', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tsb-recipe-'));
+    try {
+      const path = join(folder, 'mine.yaml');
+      await writeFile(path, MINIMAL);
+      expect((await loadRecipe(path)).name).toBe('mini');
+      await expect(loadRecipe(join(folder, 'other.yaml'))).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('that do not exist are named, with those that do', async () => {
+    await expect(loadRecipe('plan9')).rejects.toMatchObject({
+      code: 'TSB_NOT_FOUND',
+      hint: expect.stringContaining('debian-12') as string,
+    });
+  });
+
+  it.each([
+    ['a misspelt field', `${MINIMAL}notess: x\n`, /line 11, column 9: notess: /],
+    ['a number for text', MINIMAL.replace('Mini\n', '22.04\n'), /line 2, column 11: fullName: .*quotes/],
+    ['a missing field', MINIMAL.replace('layout: gpt-uefi\n', ''), /layout/],
+    ['an unknown layout', MINIMAL.replace('gpt-uefi', 'floppy'), /line 4, column 9: layout/],
+    ['a size without unit', MINIMAL.replace('2GiB', '2'), /line 5, column 7: size/],
+    ['a name that is a path', MINIMAL.replace('name: mini', 'name: ../mini'), /line 1, column 7: name/],
+    ['a name that is an option', MINIMAL.replace('bookworm\n', '--hook\n'), /debian\.suite/],
+    ['an option for a package', `${MINIMAL}  packages: ['--evil']\n`, /debian\.packages\.0/],
+    ['a relative file', `${MINIMAL}files: [{path: etc/x, content: ''}]\n`, /files\.0\.path/],
+    ['a file that climbs', `${MINIMAL}files: [{path: /etc/../../x, content: ''}]\n`, /files\.0\.path/],
+    [
+      'a mode without quotes',
+      `${MINIMAL}files: [{path: /x, content: '', mode: 0755}]\n`,
+      /files\.0\.mode: .*quotes/,
+    ],
+    ['a kernel argument with a quote', `${MINIMAL}kernelArguments: ["a'b"]\n`, /kernelArguments\.0/],
+    ['no YAML', 'name: [', /line 1/],
+    ['a list', '- a\n', /line 1/],
+    ['nothing', '', /line 1/],
+  ])('with %s are refused, and where is said', async (_, text, message) => {
+    const fault = await faultOf(text);
+    expect(fault.code).toBe('TSB_RECIPE_INVALID');
+    expect(fault.message).toMatch(message);
+    expect(fault.message).toMatch(/^r\.yaml: /);
+  });
+
+  it('with a bomb of aliases are refused', async () => {
+    const levels = Array.from({ length: 12 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i}, `.repeat(9)}]`);
+    expect((await faultOf(['a0: &a0 [x]', ...levels].join('\n'))).code).toBe('TSB_RECIPE_INVALID');
+  });
+
+  it('of any text are read or refused, never anything else', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string({ maxLength: 200 }), async (text) => {
+        expect((await faultOf(text)).code).toBe('TSB_RECIPE_INVALID');
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('templateIdentity', () => {
+  it('gives the same for the same recipe and time, and other for other purposes', () => {
+    const one = templateIdentity('text', 1);
+    expect(one.uuid('disk')).toBe(templateIdentity('text', 1).uuid('disk'));
+    const uuids = [one.uuid('disk'), one.uuid('root'), templateIdentity('text', 2).uuid('disk')];
+    expect(new Set([...uuids, templateIdentity('texu', 1).uuid('disk')]).size).toBe(4);
+    for (const uuid of uuids)
+      expect(uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(one.volumeId('esp')).toMatch(/^[0-9A-F]{8}$/);
+  });
+});
+
+describe('templateEpoch', () => {
+  it('is SOURCE_DATE_EPOCH, else now', () => {
+    expect(templateEpoch({ SOURCE_DATE_EPOCH: '1700000000' })).toBe(1_700_000_000);
+    expect(templateEpoch({}, 1_700_000_000_999)).toBe(1_700_000_000);
+  });
+
+  it.each(['yesterday', '-1', '1.5', '4294967296', '1700000000 '])('refuses %j', (text) => {
+    expect(() => templateEpoch({ SOURCE_DATE_EPOCH: text })).toThrow(/SOURCE_DATE_EPOCH/);
+  });
+});
+
+describe('mirrors', () => {
+  const archive = 'deb http://deb.debian.org/debian bookworm main contrib';
+  const security = 'deb http://security.debian.org/debian-security bookworm-security main';
+  const own = parseTargets(
+    'http://mirror.lan/debian/ bookworm bookworm\nfile:/srv/debian bookworm-security x\n',
+  );
+
+  it('are those asked for, by kind of suite', () => {
+    const mirrors = { mirror: 'http://m/d', securityMirror: 'http://s/d' };
+    expect(replaceMirror(archive, mirrors, own)).toBe('deb http://m/d bookworm main contrib');
+    expect(replaceMirror(security, mirrors, own)).toBe('deb http://s/d bookworm-security main');
+  });
+
+  it("are else this machine's, where they are plain web addresses, else the recipe's", () => {
+    expect(replaceMirror(archive, {}, own)).toBe('deb http://mirror.lan/debian bookworm main contrib');
+    expect(replaceMirror(security, {}, own)).toBe(security);
+  });
+
+  it('never take along a password', () => {
+    expect(parseTargets('https://me:secret@mirror.lan/debian bookworm\n').size).toBe(0);
+  });
+});
