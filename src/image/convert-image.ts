@@ -5,6 +5,7 @@ import { exec } from '../io/exec.js';
 import { openFileSource, readFully } from '../io/file-source.js';
 import { defaultJobs } from '../io/native.js';
 import { forEachParallel } from '../io/parallel.js';
+import { noFlushEnv } from '../io/quiet-flush.js';
 import type { DiskWriter } from './disk-writer.js';
 import { dataRanges } from './extents.js';
 import { openQcow2Source } from './qcow2-source.js';
@@ -178,7 +179,12 @@ async function convertByQemu(
   const { format, signal } = options;
   await unlink(outPath);
   const files = ['-f', 'raw', '-O', format, ...QEMU_FORMATS[format], '--', rawPath, outPath];
-  await exec('qemu-img', ['convert', '-t', 'unsafe', ...files], { signal, debianPackage: 'qemu-utils' });
+  await exec('qemu-img', ['convert', '-t', 'unsafe', ...files], {
+    signal,
+    // Even so some of its drivers flush between their steps.
+    env: noFlushEnv(),
+    debianPackage: 'qemu-utils',
+  });
 }
 
 function parseFormat(format: string): ImageFormat {

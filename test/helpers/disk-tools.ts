@@ -43,14 +43,16 @@ export function requireExt4(path: string): void {
 }
 
 /**
- * How many of the file's extents hold data that was written to the disk (`placed`), and how many hold data that still
- * waits for a place there (`delayed`). Preallocated extents without data count as neither.
+ * How many of the file's blocks hold data that has its place on the disk (`placed`), and how many hold data that still
+ * waits for one (`delayed`). Preallocated blocks without data count as neither.
  */
 export function extentStates(path: string): { delayed: number; placed: number } {
-  const lines = run('filefrag', '-v', path)
-    .split('\n')
-    .filter((line) => /^\s*\d+:/.test(line));
-  const delayed = lines.filter((line) => line.includes('delalloc')).length;
-  const placed = lines.filter((line) => !/delalloc|unwritten/.test(line)).length;
-  return { delayed, placed };
+  const states = { delayed: 0, placed: 0 };
+  for (const line of run('filefrag', '-v', path).split('\n')) {
+    const blocks = /^\s*\d+:\s+(\d+)\.\.\s*(\d+):/.exec(line);
+    const length = blocks ? Number(blocks[2]) - Number(blocks[1]) + 1 : 0;
+    if (line.includes('delalloc')) states.delayed += length;
+    else if (!line.includes('unwritten')) states.placed += length;
+  }
+  return states;
 }
