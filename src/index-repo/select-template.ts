@@ -1,4 +1,4 @@
-import { TsbuilderError } from '../errors.js';
+import { EXIT, TsbuilderError } from '../errors.js';
 import { hostArchitecture, normaliseArchitecture } from './architecture.js';
 import { closeNames } from './close-names.js';
 import { printable } from './printable.js';
@@ -50,7 +50,7 @@ export function bestEntries(
 
 /** The error of the first source that failed: one that may be under attack before one that is merely away. */
 function unusableSource({ failures = [], name }: TemplateWish): TsbuilderError | undefined {
-  const cause = failures.find(({ exit }) => exit === 4) ?? failures[0];
+  const cause = failures.find(({ exit }) => exit === EXIT.signature) ?? failures[0];
   if (!cause) return undefined;
   return new TsbuilderError(cause.code, `${printable(name)}: in no usable source; ${cause.message}`, {
     hint: cause.hint,

@@ -1,0 +1,194 @@
+import { join } from 'node:path';
+import { EXIT, TsbuilderError } from '../errors.js';
+import { fetchSmall } from '../io/fetch-small.js';
+import { redactUrl } from '../io/redact-url.js';
+import { parseLocation } from '../io/source-location.js';
+import type { Progress } from '../progress.js';
+import { DocumentStore } from './document-store.js';
+import { parseIndex } from './index-file.js';
+import { MAX_INDEX_BYTES } from './index-lexer.js';
+import type { VerifiedSignature } from './judge-signature.js';
+import { DocumentReader } from './read-document.js';
+import { RollbackMemory } from './rollback.js';
+import { loadSimplestreams } from './simplestreams.js';
+import type { SourceConfig } from './source-config.js';
+import { trustedKeys } from './source-keys.js';
+import type { SourceRef, TemplateEntry } from './template-entry.js';
+import { cacheFolder, stateFolder } from './user-folders.js';
+
+/** Fetches a small file; for tests to replace. */
+export type Fetch = (
+  url: string,
+  options: {
+    maxBytes: number;
+    proxy?: string | undefined;
+    deadlineMs?: number | undefined;
+    signal?: AbortSignal | undefined;
+  },
+) => Promise<{ data: Uint8Array }>;
+
+/** How indexes are loaded. */
+export interface LoadOptions {
+  readonly progress: Progress;
+  /** Use only files of this machine and copies of what was verified before. */
+  readonly offline?: boolean | undefined;
+  /** False with `--no-check-signature`. Default true. */
+  readonly checkSignature?: boolean | undefined;
+  /** Accept an index older than one seen before, and forget the newer one. */
+  readonly allowRollback?: boolean | undefined;
+  /** Folder of the cache. Default: the user's. */
+  readonly cacheDir?: string | undefined;
+  /** Folder of what must outlive the cache. Default: the user's. */
+  readonly stateDir?: string | undefined;
+  /** For all attempts to fetch one file, in milliseconds. Default 20 s. */
+  readonly deadlineMs?: number | undefined;
+  readonly fetch?: Fetch | undefined;
+  /** Default: the clock. */
+  readonly now?: Date | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One source after it was loaded, or after that failed. */
+export interface LoadedIndex {
+  readonly source: SourceRef;
+  /** Empty when it failed. */
+  readonly entries: readonly TemplateEntry[];
+  /** `remembered`: a copy from an earlier run, verified again. */
+  readonly origin: 'fetched' | 'remembered';
+  /** When the index was signed; undefined when that was not checked. */
+  readonly createdAt?: Date | undefined;
+  /** Why the source could not be used. */
+  readonly error?: TsbuilderError | undefined;
+}
+
+/**
+ * Fetches, verifies and parses the indexes of all sources at once. A source that cannot be used is warned about and has its
+ * error in the result, as long as another can be: whoever finds no template then knows why. A source that is merely away
+ * is replaced by the last copy of it that was verified; one with a bad signature never is.
+ *
+ * @returns one result for each source, in order
+ * @throws TSB_NO_SOURCE when there is none; the most serious error when all have failed
+ */
+export async function loadIndexes(
+  sources: readonly SourceConfig[],
+  options: LoadOptions,
+): Promise<LoadedIndex[]> {
+  if (sources.length === 0) {
+    throw new TsbuilderError('TSB_NO_SOURCE', 'no source of templates is configured', {
+      hint: 'Add one with: tsbuilder source add NAME URL --key FILE',
+    });
+  }
+  const loaded = await Promise.all(sources.map((source) => loadOrExplain(source, options)));
+  const failures = failuresOf(loaded);
+  if (failures.length === loaded.length) throw mostSerious(failures);
+  for (const { source, error } of loaded)
+    if (error) options.progress.warn(`source ${source.name} is not used: ${error.message}`);
+  return loaded;
+}
+
+/** All entries, in the order of their sources. */
+export function entriesOf(loaded: readonly LoadedIndex[]): TemplateEntry[] {
+  return loaded.flatMap(({ entries }) => entries);
+}
+
+/** The errors of the sources that could not be used. */
+export function failuresOf(loaded: readonly LoadedIndex[]): TsbuilderError[] {
+  return loaded.flatMap(({ error }) => error ?? []);
+}
+
+/** A source that may be under attack before one that is merely away. */
+function mostSerious(failures: readonly TsbuilderError[]): TsbuilderError {
+  return failures.reduce((worst, next) =>
+    worst.exit !== EXIT.signature && next.exit === EXIT.signature ? next : worst,
+  );
+}
+
+async function loadOrExplain(source: SourceConfig, options: LoadOptions): Promise<LoadedIndex> {
+  try {
+    return await loadOne(source, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!(error instanceof TsbuilderError)) throw error;
+    return { source: sourceRef(source, undefined, false), entries: [], origin: 'fetched', error };
+  }
+}
+
+async function loadOne(source: SourceConfig, options: LoadOptions): Promise<LoadedIndex> {
+  const { offline = false, checkSignature = true, progress } = options;
+  if (source.problem && checkSignature) throw source.problem;
+  const keys = checkSignature ? await trustedKeys(source, options) : undefined;
+  const store = new DocumentStore(join(options.cacheDir ?? cacheFolder(), 'indexes'));
+  const load = (fetch: Loader['fetch'], origin: Loader['origin']): Promise<LoadedIndex> =>
+    loadWith({ source, keys, fetch, origin, store, options });
+  const isLocal = parseLocation(source.uri).kind === 'file';
+  if (isLocal) return load(fetchOver(source, options), 'fetched');
+  if (offline) return load(readStored(store), 'remembered');
+  try {
+    return await load(fetchOver(source, options), 'fetched');
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!(error instanceof TsbuilderError) || error.exit !== EXIT.network) throw error;
+    const remembered = await load(readStored(store), 'remembered').catch(() => undefined);
+    if (!remembered) throw error;
+    const signed = remembered.createdAt?.toISOString().slice(0, 10) ?? 'never';
+    progress.warn(`${error.message}; using the copy of its index that was signed ${signed}`);
+    return remembered;
+  }
+}
+
+interface Loader {
+  readonly source: SourceConfig;
+  readonly keys: Awaited<ReturnType<typeof trustedKeys>> | undefined;
+  readonly fetch: (url: string) => Promise<Uint8Array>;
+  readonly origin: LoadedIndex['origin'];
+  readonly store: DocumentStore;
+  readonly options: LoadOptions;
+}
+
+async function loadWith(loader: Loader): Promise<LoadedIndex> {
+  const { source, keys, fetch, origin, store, options } = loader;
+  const { allowRollback = false, progress, now } = options;
+  const memory = new RollbackMemory(join(options.stateDir ?? stateFolder(), 'signatures'));
+  const reader = new DocumentReader({ fetch, keys, memory, allowRollback, progress, now });
+  const ref = (signature: VerifiedSignature | undefined): SourceRef =>
+    sourceRef(source, signature?.primaryFingerprint, keys !== undefined);
+  const index =
+    source.format === 'simplestreams'
+      ? await loadSimplestreams(reader, source.uri, ref)
+      : await loadNative(reader, source.uri, ref);
+  const keep = parseLocation(source.uri).kind === 'http' && origin === 'fetched';
+  await reader.remember(keep ? store : undefined);
+  return { ...index, origin };
+}
+
+async function loadNative(
+  reader: DocumentReader,
+  uri: string,
+  ref: (signature: VerifiedSignature | undefined) => SourceRef,
+): Promise<Omit<LoadedIndex, 'origin'>> {
+  const { text, firstLine, signature } = await reader.read(uri);
+  const source = ref(signature);
+  const entries = parseIndex(text, { url: uri, firstLine, source });
+  return { source, entries, createdAt: signature?.createdAt };
+}
+
+function fetchOver(source: SourceConfig, options: LoadOptions): Loader['fetch'] {
+  const { signal, deadlineMs, fetch = fetchSmall } = options;
+  return async (url) =>
+    (await fetch(url, { maxBytes: MAX_INDEX_BYTES, proxy: source.proxy, deadlineMs, signal })).data;
+}
+
+function readStored(store: DocumentStore): Loader['fetch'] {
+  return async (url) => {
+    const data = await store.read(url);
+    if (data) return data;
+    throw new TsbuilderError('TSB_OFFLINE', `${redactUrl(url)}: no verified copy of it on this machine`, {
+      hint: 'Run once with the network; the index is kept then.',
+    });
+  };
+}
+
+function sourceRef(source: SourceConfig, fingerprint: string | undefined, checked: boolean): SourceRef {
+  const { name, uri, format, proxy, keyFiles } = source;
+  return { name, uri, format, proxy, keyFile: keyFiles[0], fingerprint, checked };
+}
