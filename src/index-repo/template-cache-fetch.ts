@@ -19,6 +19,7 @@ import {
 } from './template-cache-handle.js';
 import { openPrivateFolder } from './template-cache-private.js';
 import { type CacheRecord, addRecord, readRecords, recordOf } from './template-cache-records.js';
+import { detachedCheckOf } from './template-cache-signature.js';
 import {
   type CachePaths,
   cachePaths,
@@ -40,7 +41,7 @@ export interface TemplateFetchOptions {
   readonly offline?: boolean | undefined;
   /** Neither look into the cache nor leave anything in it. */
   readonly noCache?: boolean | undefined;
-  /** For entries without a checksum: called with the path of the whole file. */
+  /** In place of the check of the entry's own detached signature: called with the path of the whole file. */
   readonly verifyDetached?: DetachedCheck | undefined;
   /** Time-outs, retries; the proxy comes from the entry's source. */
   readonly http?: HttpOptions | undefined;
@@ -53,15 +54,25 @@ const SLACK = 64 * 1024 * 1024;
 /**
  * Opens the bytes of `entry`: in place when they are local, from the cache, or from a download that others wait for.
  *
- * @throws TSB_OFFLINE, TSB_NOT_FOUND, TSB_NO_SPACE, TSB_HTTP_STATUS, TSB_NETWORK, TSB_NETWORK_TIMEOUT, TSB_SIZE_MISMATCH
+ * @throws TSB_INDEX_UNSIGNED when nobody vouches for the content, TSB_OFFLINE, TSB_NOT_FOUND, TSB_NO_SPACE, TSB_HTTP_STATUS, TSB_NETWORK, TSB_NETWORK_TIMEOUT, TSB_SIZE_MISMATCH
  */
 export async function fetchTemplate(
   paths: CachePaths,
   entry: TemplateEntry,
   options: TemplateFetchOptions = {},
 ): Promise<TemplateHandle> {
+  options.signal?.throwIfAborted();
+  const http = { ...options.http, proxy: entry.source.proxy ?? options.http?.proxy };
+  const verifyDetached = options.verifyDetached ?? detachedCheckOf(entry, http);
+  return fetchChecked(paths, entry, { ...options, http, verifyDetached });
+}
+
+async function fetchChecked(
+  paths: CachePaths,
+  entry: TemplateEntry,
+  options: TemplateFetchOptions,
+): Promise<TemplateHandle> {
   const { signal, verifyDetached } = options;
-  signal?.throwIfAborted();
   const location = parseLocation(entry.url);
   if (location.kind === 'file')
     return openFileHandle({ entry, path: location.path, origin: 'local', verifyDetached, signal });
@@ -103,8 +114,8 @@ async function downloadUnderLock(
   const { lock, verifyDetached } = options;
   const signals = [options.signal, lock.lost].filter((signal) => signal !== undefined);
   const signal = AbortSignal.any(signals);
-  const http = { ...options.http, proxy: entry.source.proxy ?? options.http?.proxy };
-  const download = await startTemplateDownload(paths, entry, { ...options, http, signal });
+  const { http = {} } = options;
+  const download = await startTemplateDownload(paths, entry, { ...options, signal });
   const commit = async (result: DownloadResult): Promise<void> => {
     try {
       await commitContent(paths, download.path, result);
@@ -154,7 +165,9 @@ async function openCached(
   entry: TemplateEntry,
   options: TemplateFetchOptions,
 ): Promise<TemplateHandle | undefined> {
-  const { verifyDetached, signal } = options;
+  // What was noted under the same id was checked before it got there: offline that has to do.
+  const verifyDetached = options.offline === true ? undefined : options.verifyDetached;
+  const { signal } = options;
   const record = isSha512(entry.sha512) ? undefined : await recordFor(paths, entry);
   const sha512 = entry.sha512 ?? record?.sha512;
   if (!isSha512(sha512)) return undefined;
@@ -205,9 +218,8 @@ async function isCurrent(
 ): Promise<boolean> {
   if (options.offline === true) return true;
   const { etag, lastModified, size } = record;
-  const http = { ...options.http, proxy: entry.source.proxy ?? options.http?.proxy };
+  const { http, signal } = options;
   await using client = await openHttpClient(http);
-  const { signal } = options;
   const pinned = pinUrl(client, entry.url);
   const found = await withRetries(() => probeFile(pinned, signal), { ...http, signal });
   if (validatorOf(found) === undefined) return false;

@@ -36,11 +36,11 @@ export async function makeCacheFolders(paths: CachePaths): Promise<void> {
     await access(dir, constants.R_OK | constants.W_OK | constants.X_OK);
 }
 
-/** What stands for `entry` where it has no SHA-512: 64 hex digits, different for every source, URL and revision. */
+/** What stands for `entry` where it has no SHA-512: 64 hex digits, different for every source, URL and revision, and for sources that are not checked. */
 export function entryId(entry: TemplateEntry): string {
   const { source, url, name, arch, revision } = entry;
   return createHash('sha256')
-    .update(JSON.stringify([source.uri, url, name, arch, revision]))
+    .update(JSON.stringify([source.uri, source.checked, url, name, arch, revision]))
     .digest('hex');
 }
 

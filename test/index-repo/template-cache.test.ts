@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PrivateKey, PublicKey } from 'openpgp';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TsbuilderError } from '../../src/errors.js';
 import {
@@ -14,6 +15,7 @@ import {
 import { type CachedTemplate } from '../../src/index-repo/template-cache-list.js';
 import { chooseContent } from '../../src/index-repo/template-cache-gc.js';
 import type { TemplateEntry } from '../../src/index-repo/template-entry.js';
+import { exec } from '../../src/io/exec.js';
 import { acquireLock } from '../../src/io/lock-file.js';
 import { formatIdentity, ownIdentity } from '../../src/io/process-identity.js';
 import { type Progress, silentProgress } from '../../src/progress.js';
@@ -202,8 +204,9 @@ describe('template cache', () => {
   });
 
   it('never makes a path from names', async () => {
-    const hostile = { ...entry, name: '../../evil', arch: '/../pwned', revision: '../x', sha512: undefined };
-    await use(hostile);
+    const hostile = { ...entry, name: '../../evil', arch: '/../pwned', revision: '../x' };
+    const source = { ...entry.source, checked: false };
+    await use({ ...hostile, sha512: undefined, source });
     await use({ ...hostile, sha512: '../../../../evil' }).catch(() => undefined);
     expect(await contents()).toEqual([SHA512]);
     expect(await readdir(folder.path)).toEqual(['cache']);
@@ -211,7 +214,11 @@ describe('template cache', () => {
 });
 
 describe('template without a checksum', () => {
-  const unchecked = (): TemplateEntry => ({ ...entry, sha512: undefined });
+  const unchecked = (): TemplateEntry => ({
+    ...entry,
+    sha512: undefined,
+    source: { ...entry.source, checked: false },
+  });
 
   it('is used again as long as the server has the same version', async () => {
     expect(await use(unchecked())).toBe('download');
@@ -253,6 +260,42 @@ describe('template without a checksum', () => {
     expect(await cache.lookup(unchecked())).toBeUndefined();
     expect(await failure(use(unchecked(), { verifyDetached: refuse }))).toBe(bad);
     expect(await cache.lookup(unchecked())).toBeUndefined();
+  });
+});
+
+describe('signed template', () => {
+  it('without checksum and signature is refused when its source is checked', async () => {
+    const error = await failure(cache.fetch({ ...entry, sha512: undefined }, options));
+    expect(error).toMatchObject({ code: 'TSB_INDEX_UNSIGNED', exit: 4 });
+    expect(server.requests).toEqual([]);
+  });
+
+  it('is checked by the key that signed its index', async () => {
+    const openpgp = await import('openpgp');
+    const make = (): Promise<{ privateKey: PrivateKey; publicKey: PublicKey }> =>
+      openpgp.generateKey({
+        userIDs: [{ name: 'test' }],
+        format: 'object',
+        date: new Date(Date.now() - 60_000),
+      });
+    const [good, evil] = [await make(), await make()];
+    const keyFile = join(folder.path, 'key.asc');
+    await writeFile(keyFile, good.publicKey.armor());
+    const sign = async (signingKeys: PrivateKey): Promise<Uint8Array> => {
+      const message = await openpgp.createMessage({ binary: DATA });
+      return Buffer.from(await openpgp.sign({ message, signingKeys, detached: true }));
+    };
+    const source = { ...entry.source, keyFile, fingerprint: good.publicKey.getFingerprint() };
+    const signed = { ...entry, sha512: undefined, sigUrl: `${server.url}/t.xz.sig`, source };
+    server.files['/t.xz.sig'] = { data: await sign(evil.privateKey) };
+    expect(await failure(cache.ensure(signed, options))).toMatchObject({ code: 'TSB_SIGNATURE_WRONG_KEY' });
+    expect(await contents()).toEqual([]);
+    server.files['/t.xz.sig'] = { data: await sign(good.privateKey) };
+    expect(await use(signed)).toBe('download');
+    expect(await use(signed)).toBe('cache');
+    expect(await use(signed, { offline: true })).toBe('cache');
+    const unchecked = { ...signed, source: { ...source, checked: false } };
+    expect(await cache.lookup(unchecked)).toBeUndefined();
   });
 });
 
@@ -363,21 +406,18 @@ describe('without a cache', () => {
     expect(await failure(cache.ensure(entry, options))).toMatchObject({ code: 'TSB_IO' });
   });
 
-  it('says so when the disk is full', async () => {
-    const { exec } = await import('../../src/io/exec.js');
+  it('says so when the disk is full, and leaves nothing', async () => {
+    server.files['/long'] = { data: DATA, length: false };
     const disk = join(folder.path, 'disk');
     await mkdir(disk);
-    await exec('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', disk]);
-    try {
-      cache = openTemplateCache(disk);
-      expect(await failure(cache.fetch(entry, options))).toMatchObject({ code: 'TSB_NO_SPACE' });
-      expect(await contents()).toEqual([]);
-      server.files['/t.xz'] = { data: DATA, length: false };
-      expect(await failure(cache.ensure(entry, options))).toMatchObject({ code: 'TSB_NO_SPACE' });
-      expect(await contents()).toEqual([]);
-    } finally {
-      await exec('umount', [disk]);
-    }
+    const entries = [entry, { ...entry, url: `${server.url}/long` }].map((wanted) => JSON.stringify(wanted));
+    const child = join(import.meta.dirname, '../helpers/fetch-child.ts');
+    const runs = entries.map((json) => `"$0" --import tsx ${child} ${disk} '${json}'; find ${disk} -type f`);
+    // In namespaces of its own, so that it needs no privilege and leaves nothing mounted.
+    const script = `mount -t tmpfs -o size=128k tmpfs ${disk}; ${runs.join('; ')}; true`;
+    const { stdout, stderr } = await exec('unshare', ['-Urm', 'sh', '-c', script, process.execPath]);
+    expect(stderr.match(/code: 'TSB_NO_SPACE'/g)).toHaveLength(2);
+    expect(stdout).toBe('');
   });
 });
 
