@@ -1,7 +1,8 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
-import { EXIT, TsbuilderError, isAbort, messageOf } from './errors.js';
+import { EXIT, TsbuilderError } from './errors.js';
 import type { Progress } from './progress.js';
 import { chooseProgress } from './ui/choose-progress.js';
+import { failureObject, formatFailure, toFailure } from './ui/failure.js';
 
 /** Flags of a command class, its own and the common ones, as parsed. */
 export type CommandFlags<T extends typeof Command> = Interfaces.InferredFlags<
@@ -19,6 +20,10 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   static override baseFlags = {
     quiet: Flags.boolean({ char: 'q', description: 'print only warnings and errors', helpGroup: 'COMMON' }),
     verbose: Flags.boolean({ char: 'v', description: 'print details', helpGroup: 'COMMON' }),
+    json: Flags.boolean({
+      description: 'print the result as JSON, and progress as JSON lines on standard error',
+      helpGroup: 'COMMON',
+    }),
   };
 
   protected flags!: CommandFlags<T>;
@@ -41,7 +46,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     });
     this.flags = flags as CommandFlags<T>;
     this.args = args as CommandArgs<T>;
-    this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() });
+    this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() }, this.signal);
     const stop = this.listenToSignals();
     try {
       return await this.execute();
@@ -62,44 +67,18 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     };
   }
 
-  protected override async catch(error: Error & { oclif?: { exit?: number } }): Promise<void> {
-    const failure = this.asFailure(error);
-    if (failure === undefined && !this.jsonEnabled()) throw error;
-    process.exitCode = failure?.exit ?? error.oclif?.exit ?? EXIT.usage;
-    if (this.jsonEnabled()) {
-      this.logJson(this.toErrorJson(failure ?? error));
-      return Promise.resolve();
-    }
-    if (failure)
-      process.stderr.write(
-        formatFailure(failure, process.env['DEBUG'] !== undefined),
-      );
+  protected override catch(error: Error): Promise<void> {
+    const failure = toFailure(error, { help: this.helpLine(), signal: this.signal });
+    if (failure === undefined) throw error;
+    process.exitCode = failure.exit;
+    // A usage error is told once, without oclif's warning that arguments were never parsed.
+    this.parsed = true;
+    if (this.jsonEnabled()) this.logJson(failureObject(failure));
+    else process.stderr.write(formatFailure(failure, { debug: process.env['DEBUG'] !== undefined }));
+    return Promise.resolve();
   }
 
-  /** `error` as ours; undefined when oclif made it (a usage error or a wanted exit), which oclif prints best. */
-  private asFailure(error: Error & { oclif?: { exit?: number } }): TsbuilderError | undefined {
-    if (error instanceof TsbuilderError) return error;
-    if (this.signal.aborted && isAbort(error)) return this.signal.reason as TsbuilderError;
-    if (error.oclif !== undefined) return undefined;
-    return new TsbuilderError('TSB_INTERNAL', `internal error: ${messageOf(error)}`, {
-      hint: 'This is a fault of tsbuilder; run again with DEBUG=1 for a stack trace and report it.',
-      cause: error,
-    });
+  private helpLine(): string {
+    return [this.config.bin, ...(this.id?.split(':') ?? []), '--help'].join(' ');
   }
-
-  protected override toErrorJson(error: unknown): unknown {
-    if (error instanceof TsbuilderError) {
-      const { code, message, hint, details, exit } = error;
-      return { error: { code, message, hint, details, exit } };
-    }
-    return { error: { code: 'TSB_USAGE', message: messageOf(error), exit: EXIT.usage } };
-  }
-}
-
-function formatFailure(failure: TsbuilderError, debug: boolean): string {
-  const lines = [`tsbuilder: ${failure.message} [${failure.code}]`];
-  if (failure.hint !== undefined) lines.push(`  ${failure.hint}`);
-  for (let error: unknown = failure; debug && error instanceof Error; error = error.cause)
-    lines.push(error.stack ?? '');
-  return `${lines.join('\n')}\n`;
 }

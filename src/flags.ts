@@ -42,7 +42,7 @@ export function resolveSize(argument: SizeArgument, templateSize: number): numbe
  * Reads a duration such as `30d`, `12h`, `45m` or `90s`.
  *
  * @returns milliseconds
- * @throws TSB_USAGE when it is no duration
+ * @throws TSB_USAGE when it is no duration, or does not fit into 2^53 milliseconds
  */
 export function parseDuration(text: string): number {
   const match = /^(\d+)\s*([smhdw])$/i.exec(text.trim());
@@ -52,7 +52,11 @@ export function parseDuration(text: string): number {
       hint: 'Write a whole number with a unit: 90s, 45m, 12h, 30d or 4w.',
     });
   }
-  return Number(match[1]) * unit * 1000;
+  const milliseconds = Number(match[1]) * unit * 1000;
+  if (!Number.isSafeInteger(milliseconds)) {
+    throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(text)} is too long a time`);
+  }
+  return milliseconds;
 }
 
 /** An oclif flag whose value is a size. */

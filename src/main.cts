@@ -21,10 +21,11 @@ function commandWords(): string[] {
   }
 }
 
-/** `tsbuilder NAME ...` and `tsbuilder --list` are the build command: its name is put in front. */
+/** `tsbuilder NAME ...` and `tsbuilder --list` are the build command: its name is put in front. `help X` is `X --help`. */
 function withDefaultCommand(argv: readonly string[]): string[] {
   const first = argv[0];
-  const general = ['help', '--help', '-h', '--version', '-V'];
+  if (first === 'help') return withDefaultCommand([...argv.slice(1), '--help']);
+  const general = ['--help', '-h', '--version', '-V'];
   if (first === undefined || general.includes(first) || commandWords().includes(first)) return [...argv];
   return ['build', ...argv];
 }

@@ -11,14 +11,15 @@ export interface ProgressChoice {
 
 /**
  * The Progress for this run, on standard error: JSON lines with `--json`, warnings only with `--quiet`, a spinner on a
- * terminal, timed lines elsewhere. A terminal that reports no columns (some containers) counts as none.
+ * terminal, timed lines elsewhere. A terminal that reports no columns (some containers) counts as none. Steps that end
+ * after `signal` has aborted are not shown as done.
  */
-export async function chooseProgress(choice: ProgressChoice): Promise<Progress> {
+export async function chooseProgress(choice: ProgressChoice, signal?: AbortSignal): Promise<Progress> {
   const stream = process.stderr;
   const sink = { write: (line: string) => void stream.write(`${line}\n`) };
   if (choice.json) return jsonLines(sink, choice);
   if (choice.quiet) return warningsOnly(sink);
   if (!stream.isTTY || !stream.columns || process.env['TERM'] === 'dumb') return timedLines(sink, choice);
   const { spinner } = await import('./spinner.js');
-  return spinner(stream, choice);
+  return spinner(stream, choice, signal);
 }

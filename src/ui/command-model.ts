@@ -162,6 +162,7 @@ function optionModels(flag: Command.Flag.Any, words: readonly string[]): OptionM
 
 const KINDS: Readonly<Record<string, ValueKind>> = {
   NAME: 'template',
+  RECIPE: 'template',
   FILE: 'file',
   SRC: 'file',
   DISK: 'file',
@@ -176,6 +177,7 @@ function valueModel(
   words: readonly string[],
 ): ValueModel {
   if (options !== undefined) return { label, kind: 'choice', choices: options };
+  if (label.includes('|')) return { label, kind: 'choice', choices: label.split('|') };
   const kind = KINDS[label] ?? 'none';
   // The NAME of a source is not a template's.
   return { label, kind: kind === 'template' && words[0] === 'source' ? 'none' : kind, choices: [] };

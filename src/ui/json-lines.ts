@@ -25,14 +25,18 @@ function jsonStep(
 ): Step {
   let bytes = 0;
   let last = 0;
+  let ended = false;
   emit('step', about);
   return {
     advance(count) {
       bytes += count;
-      if (performance.now() - last < INTERVAL_MS) return;
+      if (ended || performance.now() - last < INTERVAL_MS) return;
       last = performance.now();
       emit('progress', { ...about, bytes });
     },
-    [Symbol.dispose]: () => emit('done', { ...about, bytes }),
+    [Symbol.dispose]() {
+      if (!ended) emit('done', { ...about, bytes });
+      ended = true;
+    },
   };
 }

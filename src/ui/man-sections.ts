@@ -33,7 +33,7 @@ export function exitStatusSection(): string {
   ]);
 }
 
-// Those of its libraries and children (TMPDIR, HOME, ...) act as usual.
+// HOME, PATH and what children take from the environment act as usual.
 const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
   ['XDG_CACHE_HOME', 'where the cache is, in its folder tsbuilder (default: ~/.cache)'],
   ['XDG_CONFIG_HOME', 'where the sources are, in its folder tsbuilder (default: ~/.config)'],
@@ -41,14 +41,23 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
     'XDG_DATA_HOME',
     'where the own repository and its key are, in its folder tsbuilder (default: ~/.local/share)',
   ],
-  ['TSBUILDER_DATA_DIR', 'the folder of the own repository and its key, in place of XDG_DATA_HOME/tsbuilder'],
+  [
+    'XDG_STATE_HOME',
+    'where it is remembered how new the signatures of the sources were, in its folder tsbuilder (default: ~/.local/state)',
+  ],
+  ['TSBUILDER_DATA_DIR', 'one folder in place of XDG_DATA_HOME/tsbuilder and XDG_STATE_HOME/tsbuilder'],
+  ['VIRT_BUILDER_DIRS', 'where the sources of virt-builder are, in its folders (default: /etc)'],
+  ['TMPDIR', 'where downloads go that are not kept (default: /var/tmp)'],
+  ['http_proxy, https_proxy, no_proxy', 'proxies for downloads, also in capitals'],
+  ['LANGUAGE, LC_ALL, LC_MESSAGES, LANG', "the language of templates' notes"],
   ['TSBUILDER_XZ', 'lzma-native: decode with the bundled library, not with the liblzma of the system'],
   ['TSBUILDER_LIBLZMA', 'the liblzma to load, by path or soname'],
-  ['http_proxy, https_proxy, no_proxy', 'proxies for downloads, also in capitals'],
+  ['UV_THREADPOOL_SIZE', 'threads for decoding and file access (default: 4 more than CPUs, at least 8)'],
+  ['LIBGUESTFS_BACKEND, LIBGUESTFS_BACKEND_SETTINGS', 'how guestfish starts its appliance (default: direct)'],
+  ['SOURCE_DATE_EPOCH', 'the time that goes into templates built here, in seconds since 1970'],
   ['TERM', 'dumb: print timed lines in place of a spinner'],
   ['NO_COLOR', 'set: use no colours'],
   ['DEBUG', 'set: add the stack trace to error messages'],
-  ['UV_THREADPOOL_SIZE', 'threads for decoding and file access (default: 4 more than CPUs)'],
 ];
 
 /** ENVIRONMENT: the variables that the program reads. */
@@ -66,6 +75,7 @@ const FILES: readonly (readonly [name: string, text: string])[] = [
   ['~/.cache/tsbuilder', 'downloaded templates, by checksum, and the last verified indexes'],
   ['~/.local/share/tsbuilder/repository', 'the templates built here, with their signed index'],
   ['~/.local/share/tsbuilder/keys/repository.asc', 'the secret key of that index'],
+  ['~/.local/state/tsbuilder', 'how new the signatures of the sources were, against rollback'],
 ];
 
 /** FILES: what the program reads and keeps. */

@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import ora, { type Ora } from 'ora';
 import { formatSize } from '../io/format-size.js';
 import type { Progress, Step } from '../progress.js';
+import { printable } from '../index-repo/printable.js';
 
 const INTERVAL_MS = 100;
 
@@ -14,9 +15,14 @@ interface RunningStep {
 
 /**
  * Progress for a terminal: one spinner line for all steps that are running, each with bytes, rate and time left; a
- * finished step stays on the screen as a ticked line with how long it took.
+ * finished step stays on the screen as a ticked line with how long it took. One that ended before its last byte, or
+ * after `signal` aborted, stays with how far it came, without a tick.
  */
-export function spinner(stream: NodeJS.WriteStream, options: { verbose?: boolean } = {}): Progress {
+export function spinner(
+  stream: NodeJS.WriteStream,
+  options: { readonly verbose?: boolean } = {},
+  signal?: AbortSignal,
+): Progress {
   const running = new Set<RunningStep>();
   let line: Ora | undefined;
   const show = (): void => {
@@ -32,31 +38,38 @@ export function spinner(stream: NodeJS.WriteStream, options: { verbose?: boolean
   };
   return {
     step(label, totalBytes): Step {
-      const step: RunningStep = { label, totalBytes, begin: performance.now(), bytes: 0 };
+      const step = { label: printable(label), totalBytes, begin: performance.now(), bytes: 0 };
       running.add(step);
       show();
       let drawn = 0;
       return {
         advance(bytes) {
           step.bytes += bytes;
-          if (performance.now() - drawn < INTERVAL_MS) return;
+          if (!running.has(step) || performance.now() - drawn < INTERVAL_MS) return;
           drawn = performance.now();
           show();
         },
         [Symbol.dispose]() {
-          if (!running.delete(step)) return;
-          const seconds = ((performance.now() - step.begin) / 1000).toFixed(1);
-          above(
-            `${styleText('green', '✔', { stream })} ${label} ${styleText('dim', `${seconds} s`, { stream })}`,
-          );
+          if (running.delete(step)) above(endLine(step, stream, signal));
         },
       };
     },
-    warn: (message) => above(`${styleText('yellow', '⚠', { stream })} ${message}`),
+    warn: (message) => above(`${styleText('yellow', '⚠', { stream })} ${printable(message)}`),
     detail: (message) => {
-      if (options.verbose) above(styleText('dim', `  ${message}`, { stream }));
+      if (options.verbose) above(styleText('dim', `  ${printable(message)}`, { stream }));
     },
   };
+}
+
+function endLine(step: RunningStep, stream: NodeJS.WriteStream, signal?: AbortSignal): string {
+  const seconds = styleText('dim', `${((performance.now() - step.begin) / 1000).toFixed(1)} s`, { stream });
+  const { label, bytes, totalBytes } = step;
+  if (signal?.aborted !== true && (totalBytes === undefined || bytes >= totalBytes)) {
+    return `${styleText('green', '✔', { stream })} ${label} ${seconds}`;
+  }
+  const total = totalBytes === undefined ? '' : ` of ${formatSize(totalBytes)}`;
+  const reached = bytes > 0 || totalBytes !== undefined ? `: ${formatSize(bytes)}${total}` : '';
+  return `${styleText('yellow', '•', { stream })} ${label}${reached} ${seconds}`;
 }
 
 function describe(step: RunningStep): string {

@@ -1,4 +1,5 @@
 import type { Progress, Step } from '../progress.js';
+import { printable } from '../index-repo/printable.js';
 
 /** Where lines go. */
 export interface LineSink {
@@ -14,12 +15,12 @@ export function timedLines(sink: LineSink, options: { verbose?: boolean } = {}):
   const stamp = (): string => `[${((performance.now() - begin) / 1000).toFixed(1).padStart(6)}]`;
   return {
     step(label): Step {
-      sink.write(`${stamp()} ${label}`);
+      sink.write(`${stamp()} ${printable(label)}`);
       return { advance: () => undefined, [Symbol.dispose]: () => undefined };
     },
-    warn: (message) => sink.write(`tsbuilder: warning: ${message}`),
+    warn: (message) => sink.write(`tsbuilder: warning: ${printable(message)}`),
     detail: (message) => {
-      if (options.verbose) sink.write(`${stamp()} ${message}`);
+      if (options.verbose) sink.write(`${stamp()} ${printable(message)}`);
     },
   };
 }

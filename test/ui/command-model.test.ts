@@ -23,6 +23,7 @@ describe('programModel', () => {
       kind: 'choice',
       choices: ['raw', 'qcow2', 'vmdk'],
     });
+    expect(option('compress')?.value?.choices).toEqual(['zlib', 'zstd']);
     expect(option('size')?.value).toEqual({ label: 'SIZE', kind: 'none', choices: [] });
     expect(option('output')?.value?.kind).toBe('file');
     expect(option('cache')?.value?.kind).toBe('folder');

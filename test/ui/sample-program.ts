@@ -31,6 +31,7 @@ export const sampleCommands: readonly CommandSource[] = [
       }),
       size: Flags.string({ char: 's', helpValue: 'SIZE', description: 'size [of] the disk: 10G' }),
       output: Flags.string({ char: 'o', helpValue: 'FILE', description: "the user's file; `rm` $(id)" }),
+      compress: Flags.string({ helpValue: 'zlib|zstd', description: 'values checked elsewhere' }),
       cache: Flags.string({ helpValue: 'DIR', description: 'cache folder' }),
       base: Flags.string({ helpValue: 'NAME', description: 'another template' }),
       source: Flags.string({ helpValue: 'URL', multiple: true, description: 'a source' }),

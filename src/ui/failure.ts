@@ -1,0 +1,61 @@
+import { stripVTControlCharacters } from 'node:util';
+import { TsbuilderError, messageOf } from '../errors.js';
+import { printableLines } from '../index-repo/printable.js';
+
+/**
+ * `error` as ours: an abort, whatever it broke on its way, is the interruption that caused it; what oclif's parser says
+ * is a usage error; anything unknown is an internal one. Undefined for oclif's own wish to exit, which is no failure.
+ */
+export function toFailure(
+  error: Error,
+  context: { readonly help: string; readonly signal: AbortSignal },
+): TsbuilderError | undefined {
+  const reason: unknown = context.signal.reason;
+  if (reason instanceof TsbuilderError) {
+    return new TsbuilderError(reason.code, reason.message, { hint: reason.hint, cause: error });
+  }
+  if (error instanceof TsbuilderError) return withCleanMessage(error);
+  if (!('oclif' in error)) return internal(error);
+  if ('code' in error && error.code === 'EEXIT') return undefined;
+  return new TsbuilderError('TSB_USAGE', cleanMessage(error.message).replace(/\s*\n\s*/g, ' '), {
+    hint: `Run \`${context.help}\` for what can be given.`,
+    cause: error,
+  });
+}
+
+function internal(error: Error): TsbuilderError {
+  return new TsbuilderError('TSB_INTERNAL', `internal error: ${messageOf(error)}`, {
+    hint: 'This is a fault of tsbuilder; run again with DEBUG=1 for a stack trace and report it.',
+    cause: error,
+  });
+}
+
+function withCleanMessage(error: TsbuilderError): TsbuilderError {
+  const message = cleanMessage(error.message);
+  if (message === error.message) return error;
+  const { code, hint, details } = error;
+  return new TsbuilderError(code, message, { hint, details, cause: error });
+}
+
+/** Takes away what oclif writes around a message: colours, the pointer to help, `Parsing --size` on a line of its own. */
+function cleanMessage(message: string): string {
+  return stripVTControlCharacters(message)
+    .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
+    .replace(/(?:\nSee more help with --help)+$/, '');
+}
+
+/** The lines for standard error: message, code and hint; with `debug` the stacks of the error and its causes. */
+export function formatFailure(failure: TsbuilderError, options: { readonly debug: boolean }): string {
+  const lines = [`tsbuilder: ${failure.message} [${failure.code}]`];
+  if (failure.hint !== undefined) lines.push(`  ${failure.hint}`);
+  for (let error: unknown = failure; options.debug && error instanceof Error; error = error.cause) {
+    lines.push(error.stack ?? '');
+  }
+  return `${printableLines(lines.join('\n')).join('\n')}\n`;
+}
+
+/** The object that `--json` prints for a failure. */
+export function failureObject(failure: TsbuilderError): object {
+  const { code, message, hint, details, exit } = failure;
+  return { error: { code, message, hint, details, exit } };
+}
