@@ -138,7 +138,7 @@ class Lexer {
   private beginField(line: string): void {
     const match = FIELD.exec(line);
     if (!match) {
-      const column = 1 + (/^[A-Za-z0-9_.]*(?:\[[A-Za-z0-9_,.]*\]?)?/.exec(line)?.[0].length ?? 0);
+      const column = 1 + (/^[A-Za-z0-9_.]*(?:\[(?:[A-Za-z0-9_,.]+\]?)?)?/.exec(line)?.[0].length ?? 0);
       throw this.error(column, 'expected [NAME], key=value, key[subkey]=value, a comment or a blank line');
     }
     const section = this.sections.at(-1);

@@ -31,7 +31,7 @@ function literalProblem(text: string): string | undefined {
   if (/[?#]/.test(text)) return 'has a query or a fragment';
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return 'is a URL; it must be relative to the index';
   if (text.startsWith('/')) return 'is absolute; it must be relative to the index';
-  if (text.endsWith('/')) return 'names a folder';
+  if (/(?:^|\/)\.?$/.test(text)) return 'names a folder';
   if (text.split('/').includes('..')) return 'leads out of the folder of the index';
   return undefined;
 }
