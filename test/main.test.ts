@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { scratchFolder } from './helpers/scratch-folder.js';
+import { bashCompleter, fishCompleter, zshCompleter } from './ui/shells.js';
 
 // These tests run the built program: `npm test` builds it first.
 const ROOT = join(import.meta.dirname, '..');
@@ -177,6 +178,19 @@ describe('what the program prints about itself', () => {
       );
     });
     expect(check).toBe('');
+  });
+
+  it.each([
+    ['bash', bashCompleter],
+    ['zsh', zshCompleter],
+    ['fish', fishCompleter],
+  ])('completes its own commands and options in %s', async (shell, completer) => {
+    const { stdout } = await tsbuilder(['completion', shell]);
+    await using scratch = await scratchFolder();
+    const complete = await completer(scratch.path, stdout);
+    expect(await complete('tsbuilder comp')).toEqual(['completion']);
+    expect(await complete('tsbuilder debian-12 --siz')).toEqual(['--size']);
+    expect(await complete('tsbuilder --list --list-format ')).toEqual(['json', 'long', 'short']);
   });
 
   it('is a manual page without warnings', async () => {
