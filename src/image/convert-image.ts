@@ -38,6 +38,8 @@ export interface ConvertOptions extends Qcow2Options {
   readonly signal?: AbortSignal | undefined;
 }
 
+const QEMU_PACKAGE = 'qemu-utils';
+
 /** Bytes read at once: enough to keep the disk busy, little enough to spread over the jobs. */
 const CHUNK = 2 * 1024 * 1024;
 
@@ -183,8 +185,18 @@ async function convertByQemu(
     signal,
     // Even so some of its drivers flush between their steps.
     env: noFlushEnv(),
-    debianPackage: 'qemu-utils',
+    debianPackage: QEMU_PACKAGE,
   });
+}
+
+/**
+ * Passes when a disk can be written in `format` here: worth a call before any work.
+ *
+ * @throws TSB_USAGE for a format that is not in `supportedFormats`, TSB_TOOL_MISSING when it needs `qemu-img`
+ */
+export async function assertFormat(format: string): Promise<void> {
+  const known = parseFormat(format);
+  if (known !== 'raw' && known !== 'qcow2') await exec('qemu-img', ['--version'], { debianPackage: QEMU_PACKAGE });
 }
 
 function parseFormat(format: string): ImageFormat {

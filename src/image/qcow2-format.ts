@@ -4,15 +4,15 @@ import { TsbuilderError } from '../errors.js';
 
 export const QCOW2_MAGIC = 0x514649fb;
 /** Bytes of the header we write: up to and including the compression type, padded to a multiple of 8. */
-export const HEADER_LENGTH = 112;
+const HEADER_LENGTH = 112;
 /** Incompatible feature bit: the compression type is not zlib. */
 export const INCOMPATIBLE_COMPRESSION = 1n << 3n;
 /** QEMU refuses images with a larger L1 table. */
 export const MAX_L1_ENTRIES = 4 * 1024 * 1024;
 export const COPIED = 1n << 63n;
-export const COMPRESSED = 1n << 62n;
+const COMPRESSED = 1n << 62n;
 /** L2 flag of version 3: the cluster reads as zeros, whatever else the entry says. */
-export const ZERO_FLAG = 1n;
+const ZERO_FLAG = 1n;
 /** Bits 9 to 55: a host offset in an L1 or standard L2 entry. */
 export const OFFSET_MASK = 0x00fffffffffffe00n;
 

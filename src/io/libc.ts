@@ -11,9 +11,7 @@ const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-const FALLOC_FL_ZERO_RANGE = 16;
 const BLKGETSIZE64 = 0x80081272;
-const BLKSSZGET = 0x1268;
 const BLKZEROOUT = 0x127f;
 
 /** Architectures that are 64-bit and number their ioctls the generic way. */
@@ -70,12 +68,8 @@ export function renameNoReplace(from: string, to: string): boolean {
  * @returns false when it was not done, for whatever reason: write zeros instead
  */
 export async function punchHole(fd: number, offset: number, length: number): Promise<boolean> {
-  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, { offset, length });
-}
-
-/** Makes the range read as zeros and keeps its space reserved. False as `punchHole`. */
-export async function zeroRange(fd: number, offset: number, length: number): Promise<boolean> {
-  return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, { offset, length });
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return (await getLibc()?.fallocate.inPool([fd, mode, offset, length])) === 0;
 }
 
 /** Size in bytes of the open block device, or undefined when the system cannot tell. */
@@ -83,13 +77,6 @@ export function blockDeviceBytes(fd: number): number | undefined {
   const value = Buffer.alloc(8);
   if (getLibc()?.ioctl(fd, BLKGETSIZE64, value) !== 0) return undefined;
   return Number(value.readBigUInt64LE());
-}
-
-/** Logical sector size in bytes of the open block device, or undefined when the system cannot tell. */
-export function blockDeviceSectorSize(fd: number): number | undefined {
-  const value = Buffer.alloc(4);
-  if (getLibc()?.ioctl(fd, BLKSSZGET, value) !== 0) return undefined;
-  return value.readUInt32LE();
 }
 
 /** Writes zeros to sectors of a block device in the kernel. `offset` and `length` are whole sectors. False as `punchHole`. */
@@ -117,15 +104,6 @@ function rename(from: string, to: string, flags: number): boolean {
   // EINVAL is how a filesystem says that it does not know the flag, ENOSYS how a kernel says so of the call.
   if (['ENOSYS', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) return false;
   throw Object.assign(new Error(`${code}: renameat2 '${from}' -> '${to}'`), { code });
-}
-
-async function fallocate(
-  fd: number,
-  mode: number,
-  range: { offset: number; length: number },
-): Promise<boolean> {
-  const result = await getLibc()?.fallocate.inPool([fd, mode, range.offset, range.length]);
-  return result === 0;
 }
 
 function errnoName(): string {

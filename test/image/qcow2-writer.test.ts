@@ -116,7 +116,7 @@ describe.each(kinds)('qcow2: %s', (_, options) => {
         });
         expect(content(path).equals(model)).toBe(true);
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 });

@@ -16,7 +16,6 @@ import {
   renameNoReplace,
   seekData,
   seekHole,
-  zeroRange,
 } from '../../src/io/libc.js';
 import { tempFolder } from '../helpers/disk-tools.js';
 
@@ -52,20 +51,18 @@ describe('libc', () => {
     expect(seekData(9999, 0)).toBeUndefined();
   });
 
-  it('punches holes and zeroes ranges', async () => {
+  it('punches holes', async () => {
     using folder = tempFolder();
     const path = folder.file('data');
     writeFileSync(path, Buffer.alloc(65536, 7));
     const fd = openSync(path, 'r+');
     expect(await punchHole(fd, 4096, 8192)).toBe(true);
     expect(seekHole(fd, 0)).toBe(4096);
-    expect(await zeroRange(fd, 32768, 100)).toBe(true);
     closeSync(fd);
     const content = readFileSync(path);
     expect(content.length).toBe(65536);
     expect(content.subarray(4096, 12288).equals(Buffer.alloc(8192))).toBe(true);
-    expect(content.subarray(32768, 32868).equals(Buffer.alloc(100))).toBe(true);
-    expect([content[4095], content[12288], content[32767], content[32868]]).toEqual([7, 7, 7, 7]);
+    expect([content[4095], content[12288]]).toEqual([7, 7]);
   });
 
   it('says false where a hole cannot be punched', async () => {
