@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { EXIT, TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { type Download, type DownloadResult, startDownload } from '../io/download.js';
 import { removePartial } from '../io/download-state.js';
 import { writeError } from '../io/free-space.js';
 import { type HttpOptions, openHttpClient } from '../io/http-client.js';
-import { isSameVersion, probeFile, validatorOf } from '../io/http-identity.js';
+import { type ProbedFile, isSameVersion, probeFile, validatorOf } from '../io/http-identity.js';
 import { pinUrl } from '../io/http-pin.js';
 import { withRetries } from '../io/http-retry.js';
 import { type Lock, acquireLock } from '../io/lock-file.js';
@@ -218,12 +218,22 @@ async function isCurrent(
 ): Promise<boolean> {
   if (options.offline === true) return true;
   const { etag, lastModified, size } = record;
+  try {
+    const found = await probe(entry, options);
+    if (validatorOf(found) === undefined || (etag ?? lastModified) === undefined) return false;
+    return isSameVersion({ etag, lastModified, size }, found);
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || error.exit !== EXIT.network) throw error;
+    options.progress?.warn(`${error.message}; using the copy of ${entry.name} in the cache`);
+    return true;
+  }
+}
+
+async function probe(entry: TemplateEntry, options: TemplateFetchOptions): Promise<ProbedFile> {
   const { http, signal } = options;
   await using client = await openHttpClient(http);
   const pinned = pinUrl(client, entry.url);
-  const found = await withRetries(() => probeFile(pinned, signal), { ...http, signal });
-  if (validatorOf(found) === undefined) return false;
-  return isSameVersion({ etag, lastModified, size }, found) && (etag ?? lastModified) !== undefined;
+  return await withRetries(() => probeFile(pinned, signal), { ...http, signal });
 }
 
 /** Without a cache: a folder of this process's own, removed with the handle. */

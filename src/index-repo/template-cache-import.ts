@@ -8,6 +8,7 @@ import { withLock } from '../io/lock-file.js';
 import { checkContent } from './template-cache-check.js';
 import type { DetachedCheck } from './template-cache-handle.js';
 import { addRecord, recordOf } from './template-cache-records.js';
+import { detachedCheckOf } from './template-cache-signature.js';
 import { type CachePaths, commitContent, makeCacheFolders, partialKey } from './template-cache-store.js';
 import type { TemplateEntry } from './template-entry.js';
 
@@ -33,7 +34,7 @@ export async function importFile(
     try {
       const content = await copyAndHash(path, copy, { entry, signal });
       checkContent(entry, content, 'local');
-      await file.verifyDetached?.(copy, signal);
+      await (file.verifyDetached ?? detachedCheckOf(entry))?.(copy, signal);
       const target = await commitContent(paths, copy, content);
       await addRecord(paths, recordOf(entry, content));
       return target;
@@ -43,6 +44,34 @@ export async function importFile(
       await rm(copy, { force: true });
     }
   });
+}
+
+/**
+ * The entry whose published checksum is that of the file at `path`.
+ *
+ * @throws TSB_NOT_FOUND when no entry has it, or there is no such file; TSB_IO
+ */
+export async function findEntryOfFile(
+  path: string,
+  entries: readonly TemplateEntry[],
+  signal?: AbortSignal,
+): Promise<TemplateEntry> {
+  await using source = await openFileSource(path);
+  const hasher = startHash({ sha256: true });
+  await hashSource(source, hasher, signal);
+  const { sha512, sha256 } = hasher.digest();
+  const found = entries.find((entry) =>
+    entry.sha512 === undefined ? entry.sha256 === sha256 : entry.sha512 === sha512,
+  );
+  if (found) return found;
+  throw new TsbuilderError(
+    'TSB_NOT_FOUND',
+    `${path}: no index has a template with its checksum, SHA-512 ${sha512}`,
+    {
+      hint: 'Give the name of the template it is meant to be, to see what differs.',
+      details: { path, sha512 },
+    },
+  );
 }
 
 async function copyAndHash(

@@ -50,20 +50,20 @@ async function describe(
 }
 
 /**
- * Hashes every file of the cache again and sets damaged ones aside. `onItem` is told of each file before it is read.
+ * Hashes every file of the cache again and sets damaged ones aside. `onDone` is told of each file that was read.
  *
  * @throws TSB_IO when a file cannot be read, or the abort reason
  */
 export async function verifyCache(
   paths: CachePaths,
-  options: { onItem?: ((item: CachedTemplate) => void) | undefined; signal?: AbortSignal | undefined } = {},
+  options: { onDone?: ((item: CachedTemplate) => void) | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<CacheVerdict[]> {
   const verdicts: CacheVerdict[] = [];
   for (const item of await listCache(paths)) {
-    options.onItem?.(item);
     const ok = (await hashOf(item.path, options.signal)) === item.sha512;
     const quarantined = ok ? undefined : await quarantineContent(paths, item.sha512);
     verdicts.push({ ...item, ok, quarantined });
+    options.onDone?.(item);
   }
   const bad = new Set(verdicts.filter(({ ok }) => !ok).map(({ sha512 }) => sha512));
   await forgetContent(paths, bad, options.signal);

@@ -27,7 +27,7 @@ export interface TemplateCache {
   list(): Promise<CachedTemplate[]>;
   /** Hashes every file again and sets damaged ones aside. */
   verify(options?: {
-    onItem?: (item: CachedTemplate) => void;
+    onDone?: (item: CachedTemplate) => void;
     signal?: AbortSignal;
   }): Promise<CacheVerdict[]>;
   /** Removes what `options` say; returns what was removed. */

@@ -12,8 +12,9 @@ import {
   isCacheDamage,
   openTemplateCache,
 } from '../../src/index-repo/template-cache.js';
-import { type CachedTemplate } from '../../src/index-repo/template-cache-list.js';
+import type { CachedTemplate } from '../../src/index-repo/template-cache-list.js';
 import { chooseContent } from '../../src/index-repo/template-cache-gc.js';
+import { findEntryOfFile } from '../../src/index-repo/template-cache-import.js';
 import type { TemplateEntry } from '../../src/index-repo/template-entry.js';
 import { exec } from '../../src/io/exec.js';
 import { acquireLock } from '../../src/io/lock-file.js';
@@ -491,7 +492,7 @@ describe('cache care', () => {
     const path = join(cache.dir, 'sha512', SHA512);
     await truncate(path, 5);
     const seen: string[] = [];
-    const verdicts = await cache.verify({ onItem: ({ sha512 }) => seen.push(sha512) });
+    const verdicts = await cache.verify({ onDone: ({ sha512 }) => seen.push(sha512) });
     expect(seen).toHaveLength(2);
     expect(verdicts.filter(({ ok }) => ok)).toMatchObject([{ name: 'other' }]);
     expect(verdicts.filter(({ ok }) => !ok)).toMatchObject([{ name: 'debian-12', sha512: SHA512 }]);
@@ -564,6 +565,19 @@ describe('cache care', () => {
     expect(await failure(cache.importFile(`${file}x`, entry))).toMatchObject({ code: 'TSB_NOT_FOUND' });
     expect(await contents()).toEqual([SHA512]);
     expect(existsSync(file)).toBe(true);
+  });
+
+  it('finds the entry of a file by its checksum', async () => {
+    const file = join(folder.path, 'from-usb.xz');
+    await writeFile(file, second);
+    const bySha256 = {
+      ...other,
+      sha512: undefined,
+      sha256: createHash('sha256').update(second).digest('hex'),
+    };
+    expect(await findEntryOfFile(file, [entry, other])).toBe(other);
+    expect(await findEntryOfFile(file, [entry, bySha256])).toBe(bySha256);
+    expect(await failure(findEntryOfFile(file, [entry]))).toMatchObject({ code: 'TSB_NOT_FOUND' });
   });
 
   it('keeps what was used last when there is too little room', () => {
