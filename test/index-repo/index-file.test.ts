@@ -161,7 +161,7 @@ future[field]=ignored
     ['sig leading out', 'size=1048576', 'size=1\nsig=%2e%2e/a', 5, 5],
     ['blocks leading out', 'size=1048576', 'size=1\nblocks=http://x/a', 5, 8],
     ['empty file', 'file=a.xz', 'file=', 3, 6],
-  ])('refuses %s, with the place', (_, from, to, line, column) => {
+  ])('refuses %s, with the place', (_, from, ...[to, line, column]) => {
     const text = MINIMAL.replace(from, to);
     expect(text).not.toBe(MINIMAL);
     expect(thrown(text)).toEqual(refusal('TSB_INDEX_INVALID', line, column));
