@@ -107,27 +107,26 @@ async function readRange(head: DiskHead, range: Range): Promise<Buffer> {
   return asBuffer(await head.source.read(offset, length, head.signal));
 }
 
+/** The table that the header at `place` describes; undefined, with the reason in `problems`, when it is not intact. */
 async function readHeader(place: Place, problems: string[]): Promise<Found | undefined> {
   const { head, sectorSize, lba } = place;
-  const sectors = Math.floor(head.source.size / sectorSize);
-  if (lba >= sectors) return undefined;
-  const header = Buffer.from(await readRange(head, { offset: lba * sectorSize, length: sectorSize }));
-  const report = (what: string): undefined => {
-    problems.push(`${lba === 1 ? 'primary' : 'backup'} header: ${what}`);
-    return undefined;
-  };
+  if (lba >= Math.floor(head.source.size / sectorSize)) return undefined;
+  const found = await readRange(head, { offset: lba * sectorSize, length: sectorSize });
+  const header = Buffer.from(found);
   if (header.toString('latin1', 0, 8) !== SIGNATURE) return undefined;
-  const headerSize = header.readUInt32LE(12);
-  if (headerSize < MIN_HEADER || headerSize > sectorSize) return report(`size ${headerSize}`);
-  const stored = header.readUInt32LE(16);
-  if (headerCrc(header, headerSize) !== stored) return report('wrong CRC');
-  if (readU64(header, 24) !== lba) return report(`says it belongs in sector ${readU64(header, 24)}`);
-  const geometry = checkGeometry(header, { lba, sectors, sectorSize });
-  if (typeof geometry === 'string') return report(geometry);
-  const { entriesLba, entryCount, entrySize } = geometry;
-  const entries = await readRange(head, { offset: entriesLba * sectorSize, length: entryCount * entrySize });
-  if (crc32(entries) !== header.readUInt32LE(88)) return report('wrong CRC of the partition entries');
-  return { ...place, ...geometry, header, entries: Buffer.from(entries) };
+  const geometry = checkHeader(header, place);
+  const table = typeof geometry === 'string' ? geometry : await readEntries(place, { ...geometry, header });
+  if (typeof table !== 'string') return table;
+  problems.push(`${lba === 1 ? 'primary' : 'backup'} header: ${table}`);
+  return undefined;
+}
+
+async function readEntries(place: Place, header: Geometry & { header: Buffer }): Promise<Found | string> {
+  const { entriesLba, entryCount, entrySize } = header;
+  const range = { offset: entriesLba * place.sectorSize, length: entryCount * entrySize };
+  const entries = Buffer.from(await readRange(place.head, range));
+  if (crc32(entries) !== header.header.readUInt32LE(88)) return 'wrong CRC of the partition entries';
+  return { ...place, ...header, entries };
 }
 
 /** The CRC of a header, computed with its own field taken as zero. */
@@ -137,11 +136,16 @@ export function headerCrc(header: Buffer, headerSize: number): number {
   return crc32(copy);
 }
 
-/** The numbers of a header whose CRC is right, or what is wrong with them. */
-function checkGeometry(
-  header: Buffer,
-  at: { lba: number; sectors: number; sectorSize: number },
-): Geometry | string {
+/** The numbers of a header, or what is wrong with it. */
+function checkHeader(header: Buffer, place: Place): Geometry | string {
+  const headerSize = header.readUInt32LE(12);
+  if (headerSize < MIN_HEADER || headerSize > place.sectorSize) return `size ${headerSize}`;
+  if (headerCrc(header, headerSize) !== header.readUInt32LE(16)) return 'wrong CRC';
+  if (readU64(header, 24) !== place.lba) return `says it belongs in sector ${readU64(header, 24)}`;
+  return checkGeometry(header, place);
+}
+
+function checkGeometry(header: Buffer, { lba, sectorSize, head }: Place): Geometry | string {
   const alternateLba = readU64(header, 32);
   const firstUsableLba = readU64(header, 40);
   const lastUsableLba = readU64(header, 48);
@@ -150,10 +154,13 @@ function checkGeometry(
   const entrySize = header.readUInt32LE(84);
   if (entrySize < MIN_ENTRY || entrySize % 8 !== 0 || entryCount * entrySize > MAX_ENTRIES_BYTES)
     return `${entryCount} entries of ${entrySize} bytes`;
-  const entrySectors = Math.ceil((entryCount * entrySize) / at.sectorSize);
-  const primary = at.lba === 1;
-  const [low, high] = primary ? [at.lba + 1, firstUsableLba] : [lastUsableLba + 1, at.lba];
-  if (entriesLba < low || entriesLba + entrySectors > Math.min(high, at.sectors))
+  const entrySectors = Math.ceil((entryCount * entrySize) / sectorSize);
+  const primary = lba === 1;
+  const [low, high] = primary ? [lba + 1, firstUsableLba] : [lastUsableLba + 1, lba];
+  if (
+    entriesLba < low ||
+    entriesLba + entrySectors > Math.min(high, Math.floor(head.source.size / sectorSize))
+  )
     return `entries in sector ${entriesLba}, ${entrySectors} sectors long, usable are ${firstUsableLba}-${lastUsableLba}`;
   if (firstUsableLba > lastUsableLba + 1 || firstUsableLba < 2 + (primary ? 0 : entrySectors))
     return `usable sectors ${firstUsableLba}-${lastUsableLba}`;

@@ -109,9 +109,7 @@ async function readMetadata(disk: Disk, area: Range): Promise<string | undefined
 function readVolumes(range: Range, pvUuid: string | undefined, group: LvmSection): LogicalVolume[] {
   const extentSize = numberAt(group, 'extent_size') * 512;
   const physical = subsection(group, 'physical_volumes');
-  const key = [...physical.keys()].find(
-    (name) => String(subsection(physical, name).get('id')).replaceAll('-', '') === pvUuid,
-  );
+  const key = [...physical.keys()].find((name) => plainUuid(subsection(physical, name)) === pvUuid);
   const dataStart = range.offset + numberAt(subsection(physical, key ?? ''), 'pe_start') * 512;
   const list = subsection(group, 'logical_volumes');
   return [...list.keys()].map((name) => {
@@ -122,6 +120,11 @@ function readVolumes(range: Range, pvUuid: string | undefined, group: LvmSection
     const inside = start !== undefined && start >= range.offset && start + extentSize <= endOf(range);
     return { name, size: extents * extentSize, start: inside ? start : undefined };
   });
+}
+
+function plainUuid(section: LvmSection): string | undefined {
+  const id = section.get('id');
+  return typeof id === 'string' ? id.replaceAll('-', '') : undefined;
 }
 
 function segmentsOf(volume: LvmSection): LvmSection[] {
