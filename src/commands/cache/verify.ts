@@ -32,7 +32,8 @@ export default class CacheVerify extends BaseCommand<typeof CacheVerify> {
         },
       );
     }
-    if (!this.flags.quiet) this.log(`${verdicts.length} files, ${formatSize(size)}: all as they should be`);
+    if (!this.flags.quiet)
+      this.log(`${formatSize(size)} in ${verdicts.length} of ${verdicts.length} files are as they should be`);
     return { dir: cache.dir, templates: verdicts };
   }
 }
