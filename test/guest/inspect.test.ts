@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { openExtFiles } from '../../src/guest/ext/open-ext-guest.js';
+import type { GuestFiles } from '../../src/guest/guest.js';
+import { inspectGuest } from '../../src/guest/inspect.js';
+import { bytesSource, sliceSource } from '../../src/io/byte-source.js';
+import { openFileSource } from '../../src/io/file-source.js';
+import { MIB, OFFSET, type TreeSpec, makeExtImage, run, scratchPath } from '../helpers/guest-image.js';
+import { GUEST_TREES, elf } from '../helpers/guest-trees.js';
+
+async function withFiles<T>(path: string, look: (files: GuestFiles) => Promise<T>): Promise<T> {
+  await using disk = await openFileSource(path);
+  return await look(await openExtFiles(sliceSource(disk, OFFSET, 16 * MIB)));
+}
+
+const inspect = (tree: TreeSpec): ReturnType<typeof inspectGuest> =>
+  withFiles(makeExtImage(tree), inspectGuest);
+
+describe('inspectGuest', () => {
+  it.each([
+    [
+      'DEBIAN_12',
+      { id: 'debian', family: 'debian', version: '12', codename: 'bookworm' },
+      'x86_64',
+      'systemd',
+      'apt',
+    ],
+    [
+      'UBUNTU_1204',
+      { id: 'ubuntu', family: 'debian', version: '12.04', codename: 'precise' },
+      'i386',
+      'upstart',
+      'apt',
+    ],
+    ['FEDORA', { id: 'fedora', family: 'redhat', version: '39' }, 'aarch64', 'systemd', 'dnf'],
+    ['OPENSUSE_11', { id: 'opensuse', family: 'suse', version: '11.4' }, 'x86_64', 'sysv', 'zypper'],
+    ['CENTOS_6', { id: 'centos', family: 'redhat', version: '6.10' }, 'x86_64', 'upstart', 'yum'],
+    ['ALPINE', { id: 'alpine', family: 'alpine', version: '3.18.4' }, 'x86_64', 'openrc', 'apk'],
+    ['CIRROS', { id: 'cirros', family: 'cirros', version: '0.6.2' }, 'x86_64', 'busybox', undefined],
+  ] as const)('knows %s', async (name, distro, arch, init, packageManager) => {
+    const os = await inspect(GUEST_TREES[name]);
+    expect(os).toMatchObject({ type: 'linux', distro, arch, init, packageManager });
+  });
+
+  it('reads fstab and the state of SELinux', async () => {
+    expect((await inspect(GUEST_TREES.DEBIAN_12)).fstab).toEqual([
+      { device: 'UUID=aa-bb', mountPoint: '/', type: 'ext4', options: ['errors=remount-ro'] },
+      { device: 'UUID=CC-DD', mountPoint: '/boot/efi', type: 'vfat', options: ['umask=0077'] },
+    ]);
+    expect((await inspect(GUEST_TREES.FEDORA)).selinux).toEqual({ mode: 'enforcing', policy: 'targeted' });
+    const disabled = { ...GUEST_TREES.FEDORA, 'etc/selinux/config': 'SELINUX=disabled\n' };
+    expect((await inspect(disabled)).selinux).toBeUndefined();
+    const hostile = {
+      ...GUEST_TREES.FEDORA,
+      'etc/selinux/config': 'SELINUX=enforcing\nSELINUXTYPE=../../x\n',
+    };
+    expect((await inspect(hostile)).selinux).toBeUndefined();
+  });
+
+  it('calls a tree without a system unknown', async () => {
+    expect(await inspect({ 'photos/a.jpg': 'x' })).toMatchObject({
+      type: 'unknown',
+      distro: undefined,
+      init: 'unknown',
+    });
+  });
+
+  it('survives links and folders where files are expected', async () => {
+    const os = await inspect({
+      'etc/os-release': { link: 'os-release' },
+      'usr/lib/os-release': { dir: 0o755 },
+      'etc/lsb-release': { link: '/../../../etc/lsb-release' },
+      'etc/fstab': { dir: 0o755 },
+      'bin/sh': { link: '/nowhere' },
+      'sbin/init': { link: '../../../../../../lib/systemd/systemd' },
+      'lib/systemd/systemd': elf(62),
+    });
+    expect(os).toMatchObject({
+      type: 'linux',
+      distro: undefined,
+      init: 'systemd',
+      arch: 'x86_64',
+      fstab: [],
+    });
+  });
+});
+
+describe('an independent judge', () => {
+  it('reads the same from a host folder copied by mke2fs as this reader does', async () => {
+    const path = makeExtImage('/etc/apt', { mib: 16 });
+    const mine = await withFiles(path, async (files) => {
+      const found: string[] = [];
+      const walk = async (folder: string): Promise<void> => {
+        for (const name of await files.list(folder)) {
+          const each = `${folder === '/' ? '' : folder}/${name}`;
+          const stat = await files.lstat(each);
+          if (stat.type === 'directory') await walk(each);
+          else if (stat.type === 'file')
+            found.push(`${each} ${stat.mode.toString(8)} ${(await files.readFile(each)).toString('base64')}`);
+        }
+      };
+      await walk('/');
+      return found.sort();
+    });
+    const out = scratchPath('dump');
+    run('mkdir', [out]);
+    run('debugfs', ['-R', `rdump / ${out}`, `${path}?offset=${OFFSET}`]);
+    const theirs = run('find', [
+      out,
+      '-type',
+      'f',
+      '-printf',
+      '/%P %m ',
+      '-exec',
+      'base64',
+      '-w0',
+      '{}',
+      ';',
+      '-printf',
+      '\n',
+    ]);
+    expect(mine).toEqual(theirs.trim().split('\n').sort());
+    expect(mine.length).toBeGreaterThan(2);
+  });
+});
+
+describe('damage', () => {
+  it('is an error, never a crash or a stall, whichever byte is hit', async () => {
+    const path = makeExtImage(GUEST_TREES.DEBIAN_12, { mib: 4, args: ['-b', '1024'] });
+    const whole = await openFileSource(path).then(async (disk) => {
+      await using source = disk;
+      return Buffer.from(await source.read(OFFSET, 4 * MIB));
+    });
+    const used = [...whole.keys()].filter((at) => whole[at] !== 0);
+    const outcomes = { fine: 0, refused: 0 };
+    for (let round = 0; round < 400; round++) {
+      const copy = Buffer.from(whole);
+      const at = used[(round * 7919) % used.length] ?? 0;
+      copy[at] = [0xff, 0x00, 0x80, (copy[at] ?? 0) ^ 0x11][round % 4] ?? 0;
+      try {
+        await inspectGuest(await openExtFiles(bytesSource('damaged', copy)));
+        outcomes.fine += 1;
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'TsbuilderError' });
+        outcomes.refused += 1;
+      }
+    }
+    expect(outcomes.fine).toBeGreaterThan(0);
+    expect(outcomes.refused).toBeGreaterThan(0);
+  });
+});
