@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+
+const FIRMWARE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+const VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
+
+/** What a machine said on its serial console. */
+export interface BootResult {
+  /** Everything up to and including what was waited for, without terminal escapes. */
+  readonly console: string;
+  readonly seconds: number;
+}
+
+/**
+ * Boots a disk with UEFI firmware in an emulated machine (no KVM, no network), reads the serial console until `pattern`
+ * matches, and ends the machine. The disk file is only read: what the guest writes is dropped.
+ *
+ * @throws with the end of the console when the time is over or the machine ends first
+ */
+export async function bootUntil(
+  disk: { path: string; format: 'raw' | 'qcow2' },
+  pattern: RegExp,
+  timeoutMs = 600_000,
+): Promise<BootResult> {
+  const begin = Date.now();
+  const child = spawn('qemu-system-x86_64', [
+    ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-smp', '2', '-m', '1024'],
+    ...['-drive', `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
+    ...['-drive', `if=pflash,format=raw,snapshot=on,file=${VARIABLES}`],
+    ...['-drive', `if=virtio,format=${disk.format},snapshot=on,file=${disk.path}`],
+    ...['-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot'],
+  ]);
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  let text = '';
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (why: string): void => reject(new Error(`${why}; console:\n${plain(text).slice(-3000)}`));
+      const timer = setTimeout(() => fail(`no ${pattern} after ${timeoutMs / 1000} s`), timeoutMs);
+      child.once('error', reject);
+      child.once('close', (code) => {
+        clearTimeout(timer);
+        fail(`qemu ended with status ${code ?? 'none'}`);
+      });
+      const read = (data: Buffer): void => {
+        text += data.toString('latin1');
+        if (!pattern.test(plain(text))) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      child.stdout.on('data', read);
+      child.stderr.on('data', read);
+    });
+    return { console: plain(text), seconds: (Date.now() - begin) / 1000 };
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+/** `text` without terminal escape sequences and carriage returns. */
+function plain(text: string): string {
+  return text
+    .replaceAll(new RegExp(`${String.fromCharCode(27)}\\[[0-9;?=]*[A-Za-z]`, 'g'), '')
+    .replaceAll('\r', '');
+}
