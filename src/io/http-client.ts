@@ -83,7 +83,8 @@ async function followRedirects(start: URL, send: (url: URL) => Promise<HttpRespo
   }
 }
 
-function redirectTarget(from: URL, location: string): URL {
+/** Where a `Location` header leads from a page. @throws TSB_HTTP_STATUS for another scheme than http(s), and from https to http */
+export function redirectTarget(from: URL, location: string): URL {
   if (!URL.canParse(location, from.href))
     throw redirectError(from, 'redirects to something that is not a URL');
   const target = new URL(location, from);

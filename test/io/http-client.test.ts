@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type HttpResponse, openHttpClient } from '../../src/io/http-client.js';
+import { type HttpResponse, openHttpClient, redirectTarget } from '../../src/io/http-client.js';
 import { parseRetryAfter } from '../../src/io/http-errors.js';
 import { withRetries } from '../../src/io/http-retry.js';
 import { pinUrl } from '../../src/io/http-pin.js';
@@ -91,6 +91,14 @@ describe('http client', () => {
       code: 'TSB_HTTP_STATUS',
       message: expect.stringMatching(message) as string,
     });
+  });
+
+  it('never goes from https to http', () => {
+    const from = new URL('https://user:pw@host/a/b');
+    expect(() => redirectTarget(from, 'http://host/c')).toThrow(/from https to unprotected http/);
+    expect(redirectTarget(from, '../c#x').href).toBe('https://user:pw@host/c');
+    expect(redirectTarget(from, 'https://other/c').href).toBe('https://other/c');
+    expect(redirectTarget(new URL('http://host/a'), 'https://host/c').href).toBe('https://host/c');
   });
 
   it('gives up after ten redirects', async () => {
