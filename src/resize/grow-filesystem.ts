@@ -5,6 +5,7 @@ import type { Progress } from '../progress.js';
 import { type GrowOptions, growExt, placeOf } from './grow-ext.js';
 import { assertGuestfish, growWithGuestfish } from './grow-guestfish.js';
 import { growSwap } from './grow-swap.js';
+import { readVolumeGroup } from './lvm.js';
 import { withPlainPath } from './plain-path.js';
 import { probeContent } from './probe-content.js';
 import type { GrowStep, ResizePlan } from './resize-plan.js';
@@ -85,11 +86,15 @@ async function readBack(
 ): Promise<GrowResult[]> {
   await using source = await openFileSource(disk);
   const results: GrowResult[] = [];
-  for (const step of steps) results.push(resultOf(step, await probeContent(source, step, signal)));
+  for (const step of steps) {
+    const content = await probeContent(source, step, signal);
+    const group = step.content === 'lvm-pv' ? await readVolumeGroup(source, step, signal) : undefined;
+    results.push(resultOf(step, group ? { ...content, size: group.physicalSize } : content));
+  }
   return results;
 }
 
-// What a filesystem may leave over: a partial ext block group, a partial XFS allocation group, an LVM extent.
+// What growing may leave over: a partial ext block group, XFS allocation group or LVM extent.
 const LEFT_OVER = 160 * 1024 * 1024;
 
 function resultOf(step: GrowStep, content: Content): GrowResult {

@@ -17,6 +17,8 @@ export interface LogicalVolume {
 /** The volume group of a physical volume. */
 export interface VolumeGroup {
   readonly name: string;
+  /** Bytes of this physical volume that LVM knows about; the size in its label is not kept up to date. */
+  readonly physicalSize: number;
   readonly volumes: readonly LogicalVolume[];
 }
 
@@ -44,7 +46,7 @@ export async function readVolumeGroup(
   const root = parseLvmText(text);
   const name = [...root.keys()].find((key) => root.get(key) instanceof Map);
   if (name === undefined) return undefined;
-  return { name, volumes: readVolumes(range, pv?.uuid, subsection(root, name)) };
+  return { name, ...readGroup(range, pv?.uuid, subsection(root, name)) };
 }
 
 interface Disk {
@@ -106,13 +108,14 @@ async function readMetadata(disk: Disk, area: Range): Promise<string | undefined
   return text.toString();
 }
 
-function readVolumes(range: Range, pvUuid: string | undefined, group: LvmSection): LogicalVolume[] {
+function readGroup(range: Range, pvUuid: string | undefined, group: LvmSection): Omit<VolumeGroup, 'name'> {
   const extentSize = numberAt(group, 'extent_size') * 512;
   const physical = subsection(group, 'physical_volumes');
   const key = [...physical.keys()].find((name) => plainUuid(subsection(physical, name)) === pvUuid);
-  const dataStart = range.offset + numberAt(subsection(physical, key ?? ''), 'pe_start') * 512;
+  const own = subsection(physical, key ?? '');
+  const dataStart = range.offset + numberAt(own, 'pe_start') * 512;
   const list = subsection(group, 'logical_volumes');
-  return [...list.keys()].map((name) => {
+  const volumes = [...list.keys()].map((name) => {
     const segments = segmentsOf(subsection(list, name));
     const extents = segments.reduce((sum, segment) => sum + numberAt(segment, 'extent_count'), 0);
     const first = linearStart(subsection(subsection(list, name), 'segment1'), key);
@@ -120,6 +123,7 @@ function readVolumes(range: Range, pvUuid: string | undefined, group: LvmSection
     const inside = start !== undefined && start >= range.offset && start + extentSize <= endOf(range);
     return { name, size: extents * extentSize, start: inside ? start : undefined };
   });
+  return { physicalSize: numberAt(own, 'dev_size') * 512, volumes };
 }
 
 function plainUuid(section: LvmSection): string | undefined {
