@@ -2,7 +2,7 @@ import { TsbuilderError } from '../errors.js';
 
 /** How a decoder is made. */
 export interface DecoderOptions {
-  /** Largest piece of content handed over at once, in bytes; also the decoder's output memory. */
+  /** Bytes of content handed over at once; also the decoder's output memory. */
   readonly sliceSize: number;
   /** Largest LZMA2 dictionary accepted, in bytes. */
   readonly dictionaryLimit: number;
@@ -13,8 +13,8 @@ export interface BlockDecoder extends Disposable {
   /**
    * Decodes one whole xz stream, given piece by piece, that must hold exactly `size` bytes of content.
    *
-   * A slice is valid until the next one is asked for. The last one comes after the integrity check and the index of the stream
-   * have been verified. Nothing native is running whenever the generator is suspended or has ended.
+   * All slices but the last have `sliceSize` bytes. A slice is valid until the next one is
+   * asked for. Sizes, integrity check and index have been verified when the generator ends, not before. Nothing native is running whenever the generator is suspended or has ended.
    *
    * @throws LzmaFailure
    */

@@ -1,12 +1,12 @@
 /** The part of lzma-native's binding that is used; its own stream wrapper splits and restarts streams and is not. */
 declare module 'lzma-native' {
-  export type BufferHandler = (
+  type BufferHandler = (
     content: Uint8Array | null | undefined,
     processedPieces: number | undefined,
     error: (Error & { code?: number }) | null | undefined,
   ) => void;
 
-  export class Stream {
+  interface Stream {
     bufferHandler: BufferHandler;
     streamDecoder_(memlimit: number, flags: number): number;
     setBufsize(bytes: number): number;
@@ -14,5 +14,9 @@ declare module 'lzma-native' {
     resetUnderlying(): void;
   }
 
-  export function versionString(): string;
+  const binding: {
+    readonly Stream: new () => Stream;
+    versionString(): string;
+  };
+  export default binding;
 }

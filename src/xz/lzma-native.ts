@@ -1,15 +1,14 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { TsbuilderError, messageOf } from '../errors.js';
 import type { BlockDecoder, DecoderOptions, XzEngine } from './engine.js';
-import { cutByContent } from './lzma2-chunks.js';
+import { LZMA2_CHUNK_MAX, cutByContent } from './lzma2-chunks.js';
 import { LZMA, LzmaFailure, TELL_UNSUPPORTED_CHECK, memlimitFor } from './lzma-result.js';
 
-type LzmaNative = typeof import('lzma-native');
+type LzmaNative = (typeof import('lzma-native'))['default'];
 type LzmaStream = InstanceType<LzmaNative['Stream']>;
 
 /** Output memory of the binding; it copies each filled one into a new Buffer. */
-const OUTPUT = 1024 * 1024;
-/** Content that one call may return on top of one LZMA2 chunk: the binding holds all of it before it hands any over. */
-const CONTENT_PER_CALL = 1024 * 1024;
+const OUTPUT = 256 * 1024;
 
 /**
  * The xz library inside the npm package lzma-native: slower than the system's, but there on every platform it has a binary for.
@@ -17,7 +16,7 @@ const CONTENT_PER_CALL = 1024 * 1024;
  * @throws TSB_TOOL_MISSING when it is not installed or has no binary for this platform
  */
 export async function loadLzmaNative(): Promise<XzEngine> {
-  const binding = await import('lzma-native').catch((error: unknown) => {
+  const { default: binding } = await import('lzma-native').catch((error: unknown) => {
     throw new TsbuilderError('TSB_TOOL_MISSING', `no xz library can be loaded: ${messageOf(error)}`, {
       hint: 'Install liblzma: apt-get install liblzma5',
       cause: error,
@@ -30,21 +29,25 @@ export async function loadLzmaNative(): Promise<XzEngine> {
 }
 
 function lzmaNativeDecoder(binding: LzmaNative, options: DecoderOptions): BlockDecoder {
+  const output = Buffer.allocUnsafeSlow(options.sliceSize);
+  const bin = closedPort();
   return {
     async *decode(pieces, size) {
       const stream = new binding.Stream();
       try {
         stream.streamDecoder_(memlimitFor(options.dictionaryLimit), TELL_UNSUPPORTED_CHECK);
         stream.setBufsize(Math.min(OUTPUT, options.sliceSize));
-        yield* decodeStream(stream, cutByContent(pieces, CONTENT_PER_CALL), size);
+        const contents = decodeStream(stream, cutByContent(pieces, LZMA2_CHUNK_MAX), size);
+        yield* regroup(contents, output, bin);
       } finally {
         stream.resetUnderlying();
       }
     },
-    [Symbol.dispose]: () => undefined,
+    [Symbol.dispose]: () => bin.close(),
   };
 }
 
+/** What the library makes of `pieces`, in Buffers of any size; ends only when the stream was found right. */
 async function* decodeStream(
   stream: LzmaStream,
   pieces: AsyncIterable<Uint8Array>,
@@ -56,26 +59,63 @@ async function* decodeStream(
     if (ended) throw new LzmaFailure(LZMA.dataError);
     const result = await runCode(stream, piece);
     ended = result.ended;
-    for (const slice of result.slices) {
-      done += slice.length;
-      if (done > size) throw new LzmaFailure(LZMA.bufError);
-      yield slice;
-    }
+    for (const content of result.contents) done += content.length;
+    if (done > size) throw new LzmaFailure(LZMA.bufError);
+    yield* result.contents;
   }
   if (!ended || done !== size) throw new LzmaFailure(LZMA.bufError);
 }
 
+/** Copies Buffers of any size into `output` and yields it each time it is full, and what is left at the end. */
+async function* regroup(
+  contents: AsyncIterable<Uint8Array>,
+  output: Buffer,
+  bin: MessagePort,
+): AsyncGenerator<Uint8Array, void> {
+  let filled = 0;
+  for await (const content of contents) {
+    for (let at = 0; at < content.length;) {
+      const part = content.subarray(at, at + output.length - filled);
+      output.set(part, filled);
+      at += part.length;
+      filled += part.length;
+      if (filled < output.length) continue;
+      yield output;
+      filled = 0;
+    }
+    freeNow(content, bin);
+  }
+  if (filled > 0) yield output.subarray(0, filled);
+}
+
+/** A port that leads nowhere. */
+function closedPort(): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  return port1;
+}
+
+/**
+ * Frees the memory of `content` at once: what is transferred to a closed port is gone. The binding makes a new Buffer for each
+ * piece of content; left to the garbage collector they add up to some 50 MiB.
+ */
+function freeNow(content: Uint8Array, bin: MessagePort): void {
+  const { buffer } = content;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === content.byteLength)
+    bin.postMessage(undefined, [buffer]);
+}
+
 /** One call into the library on the libuv pool. Resolves or rejects when the call is over. */
-function runCode(stream: LzmaStream, piece: Uint8Array): Promise<{ slices: Uint8Array[]; ended: boolean }> {
+function runCode(stream: LzmaStream, piece: Uint8Array): Promise<{ contents: Uint8Array[]; ended: boolean }> {
   return new Promise((resolve, reject) => {
-    const slices: Uint8Array[] = [];
+    const contents: Uint8Array[] = [];
     // The binding calls back from a loop over its own state: what follows must not run inside of it.
     const settle = (finish: () => void): void => void setImmediate(finish);
     stream.bufferHandler = (content, processedPieces, error) => {
-      if (content) slices.push(content);
+      if (content) contents.push(content);
       else if (error) settle(() => reject(new LzmaFailure(error.code ?? LZMA.dataError)));
-      else if (content === null) settle(() => resolve({ slices, ended: true }));
-      else if (processedPieces !== undefined) settle(() => resolve({ slices, ended: false }));
+      else if (content === null) settle(() => resolve({ contents, ended: true }));
+      else if (processedPieces !== undefined) settle(() => resolve({ contents, ended: false }));
     };
     stream.code(piece, true);
   });

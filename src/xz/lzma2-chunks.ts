@@ -5,7 +5,8 @@ export const LZMA2_CHUNK_MAX = 2 * 1024 * 1024;
 const STREAM_HEADER = 12;
 
 /**
- * Cuts the pieces of a one-block xz stream so that no piece decodes to more than `limit` + 2 MiB of content.
+ * Cuts the pieces of a one-block xz stream so that no piece decodes to more than `limit` bytes of content
+ * besides the rest of a chunk that an earlier piece began. `limit` is at least `LZMA2_CHUNK_MAX`.
  *
  * A decoder that takes a piece and returns all of its content at once could otherwise be made to return 7000 times the size
  * of the piece. The last filter of a block is LZMA2, whose chunks say in front how much they hold (and decoders insist on it);
