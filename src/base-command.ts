@@ -28,10 +28,11 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
 
   protected flags!: CommandFlags<T>;
   protected args!: CommandArgs<T>;
-  protected progress!: Progress;
+  /** Where the command reports its work. */
+  progress!: Progress;
   private readonly controller = new AbortController();
   /** Aborted by SIGINT, SIGTERM and SIGHUP. */
-  protected readonly signal = this.controller.signal;
+  readonly signal = this.controller.signal;
 
   /** Does the command's work; what it returns is the result object of `--json`. */
   protected abstract execute(): Promise<unknown>;

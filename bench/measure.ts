@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A program to measure: how it is run, and what it leaves behind to be removed after each round. */
+export interface Contender {
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
+  /** Files that a round makes; removed before and after it. */
+  readonly makes: readonly string[];
+  /** Fewer rounds for what takes minutes. */
+  readonly rounds?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One contender's result: medians over its rounds. */
+export interface Measurement {
+  readonly name: string;
+  readonly seconds: number;
+  /** User plus system time of all its processes. */
+  readonly cpuSeconds: number;
+  /** Peak resident memory of its largest process, in bytes. */
+  readonly peakMemory: number;
+  readonly rounds: number;
+}
+
+interface Round {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMemory: number;
+}
+
+/**
+ * Runs the contenders in turn, round after round, so that what else the machine does hits all of them alike.
+ *
+ * @throws when a contender fails
+ */
+export async function compare(
+  contenders: readonly Contender[],
+  options: { rounds: number; scratch: string; log: (text: string) => void },
+): Promise<Measurement[]> {
+  const results = new Map(contenders.map((contender) => [contender, [] as Round[]]));
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const [contender, rounds] of results) {
+      if (round >= (contender.rounds ?? options.rounds)) continue;
+      const result = await runOnce(contender, options.scratch);
+      options.log(`  ${contender.name}: ${result.seconds.toFixed(2)} s`);
+      rounds.push(result);
+    }
+  }
+  return [...results].map(([{ name }, rounds]) => ({
+    name,
+    seconds: median(rounds.map((round) => round.seconds)),
+    cpuSeconds: median(rounds.map((round) => round.cpuSeconds)),
+    peakMemory: median(rounds.map((round) => round.peakMemory)),
+    rounds: rounds.length,
+  }));
+}
+
+async function runOnce(contender: Contender, scratch: string): Promise<Round> {
+  const report = join(scratch, 'time.txt');
+  await removeAll(contender.makes);
+  const begin = performance.now();
+  await run(['/usr/bin/time', '-o', report, '-f', '%U %S %M', ...contender.command], contender.env);
+  const seconds = (performance.now() - begin) / 1000;
+  const [user = 0, system = 0, kib = 0] = (await readFile(report, 'utf8')).trim().split(' ').map(Number);
+  await removeAll(contender.makes);
+  return { seconds, cpuSeconds: user + system, peakMemory: kib * 1024 };
+}
+
+async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true, recursive: true });
+}
+
+/** Runs a command to its end with its output discarded; throws with the end of its stderr when it fails. */
+export function run(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const [file = '', ...args] = command;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-2000)));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`${command.join(' ')}: status ${String(code)}\n${stderr}`));
+    });
+  });
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const high = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
+}

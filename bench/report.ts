@@ -1,0 +1,74 @@
+import { formatSize } from '../src/io/format-size.js';
+import type { Measurement } from './measure.js';
+
+/** One comparison: ours first, then the peers. */
+export interface Row {
+  readonly title: string;
+  readonly about: string;
+  readonly results: readonly Measurement[];
+}
+
+/** The report as Markdown: medians, and how many times longer each peer took than tsbuilder. */
+export function formatMarkdown(rows: readonly Row[], machine: string): string {
+  const lines = [
+    '# Benchmark results',
+    '',
+    `Made by \`npm run bench\` on ${machine}. Contenders run in turn, round after round; figures are medians.`,
+    '**Ratio** is the time of that tool divided by the time of tsbuilder: above 1, tsbuilder is faster.',
+    '',
+    '![chart](results.svg)',
+    '',
+  ];
+  for (const row of rows) lines.push(...formatRow(row), '');
+  return lines.join('\n');
+}
+
+function formatRow({ title, about, results }: Row): string[] {
+  const ours = results[0]?.seconds ?? NaN;
+  return [
+    `## ${title}`,
+    '',
+    about,
+    '',
+    '| tool | seconds | CPU seconds | peak memory | rounds | ratio |',
+    '| --- | ---: | ---: | ---: | ---: | ---: |',
+    ...results.map(
+      ({ name, seconds, cpuSeconds, peakMemory, rounds }) =>
+        `| ${name} | ${seconds.toFixed(2)} | ${cpuSeconds.toFixed(2)} | ${formatSize(peakMemory)} | ${rounds} | ${(seconds / ours).toFixed(2)} |`,
+    ),
+  ];
+}
+
+const BAR = { left: 230, width: 420, height: 18, gap: 6 };
+
+/** The same rows as an SVG bar chart, one group a row, bars in proportion to the group's slowest. */
+export function formatSvg(rows: readonly Row[]): string {
+  let y = 10;
+  const shapes: string[] = [];
+  for (const { title, results } of rows) {
+    shapes.push(`<text x="10" y="${y + 14}" font-weight="bold">${escapeXml(title)}</text>`);
+    y += 24;
+    const longest = Math.max(...results.map(({ seconds }) => seconds));
+    for (const [index, { name, seconds }] of results.entries()) {
+      const width = Math.max(2, Math.round((BAR.width * seconds) / longest));
+      const fill = index === 0 ? '#2563eb' : '#9ca3af';
+      shapes.push(
+        `<text x="${BAR.left - 8}" y="${y + 13}" text-anchor="end">${escapeXml(name)}</text>`,
+        `<rect x="${BAR.left}" y="${y}" width="${width}" height="${BAR.height}" fill="${fill}" rx="2"/>`,
+        `<text x="${BAR.left + width + 6}" y="${y + 13}">${seconds.toFixed(2)} s</text>`,
+      );
+      y += BAR.height + BAR.gap;
+    }
+    y += 12;
+  }
+  const size = `width="760" height="${y}" viewBox="0 0 760 ${y}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">
+<rect width="760" height="${y}" fill="white"/>
+${shapes.join('\n')}
+</svg>
+`;
+}
+
+function escapeXml(text: string): string {
+  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
+}

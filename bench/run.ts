@@ -1,0 +1,156 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryFolder, prepareInputs, type Inputs } from './inputs.js';
+import { type Contender, compare } from './measure.js';
+import { type Row, formatMarkdown, formatSvg } from './report.js';
+
+const ROOT = join(import.meta.dirname, '..');
+const CLI = join(ROOT, 'dist', 'main.cjs');
+const SCRATCH = process.env['TSBUILDER_BENCH_DIR'] ?? join(tmpdir(), 'tsbuilder-bench');
+const ROUNDS = Number(process.env['TSBUILDER_BENCH_ROUNDS'] ?? 5);
+
+interface Comparison {
+  readonly id: string;
+  readonly title: string;
+  readonly about: string;
+  readonly contenders: readonly Contender[];
+}
+
+const out = (name: string): string => join(SCRATCH, name);
+const shell = (script: string, ...args: string[]): [string, ...string[]] => [
+  'sh',
+  '-c',
+  script,
+  'sh',
+  ...args,
+];
+
+/** Unpacking `file` by us and by everyone who can. */
+function unpackers(file: string): Contender[] {
+  const copy = out('copy.img');
+  const link = out('peer.img.xz');
+  const ours = out('ours.img');
+  return [
+    {
+      name: 'tsbuilder unxz',
+      command: [process.execPath, CLI, 'unxz', file, ours, '--quiet'],
+      makes: [ours],
+    },
+    {
+      name: `xz -T${availableParallelism()} -dk`,
+      command: shell('ln -sf "$1" "$2" && xz -T0 -dkf "$2"', file, link),
+      makes: [link, out('peer.img')],
+    },
+    { name: 'pixz -d', command: ['pixz', '-d', file, copy], makes: [copy] },
+    { name: '7zz x', command: shell('7zz x -so "$1" > "$2"', file, copy), makes: [copy] },
+    {
+      name: 'nbdkit xz + nbdcopy',
+      command: ['nbdkit', '-U', '-', '--filter=xz', 'file', file, '--run', `nbdcopy "$uri" "${copy}"`],
+      makes: [copy],
+    },
+  ];
+}
+
+function builders(): Contender[] {
+  const disk = out('build.img');
+  const index = join(repositoryFolder(), 'index.asc');
+  const common = ['debian-12', '--size', '10G'];
+  return [
+    {
+      name: 'tsbuilder debian-12 --size 10G',
+      command: [
+        process.execPath,
+        CLI,
+        ...common,
+        '--source',
+        index,
+        '--key',
+        join(repositoryFolder(), 'key.asc'),
+        '-o',
+        disk,
+        '--quiet',
+      ],
+      makes: [disk],
+    },
+    {
+      name: 'virt-builder debian-12 --size 10G',
+      command: [
+        'virt-builder',
+        ...common,
+        '--source',
+        `file://${index}`,
+        '--no-check-signature',
+        '-o',
+        disk,
+        '--quiet',
+      ],
+      makes: [disk],
+      rounds: 1,
+      env: { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
+    },
+  ];
+}
+
+function starters(): Contender[] {
+  return [
+    { name: 'tsbuilder --version', command: [process.execPath, CLI, '--version'], makes: [] },
+    { name: 'node -e 0', command: [process.execPath, '-e', '0'], makes: [] },
+  ];
+}
+
+async function comparisons(inputs: Inputs): Promise<Comparison[]> {
+  return [
+    {
+      id: 'template',
+      title: 'Unpack the debian-12 template',
+      about: '4 GiB virtual, mostly zeros, xz blocks of 16 MiB, to a new file.',
+      contenders: unpackers(inputs.template),
+    },
+    {
+      id: 'dense',
+      title: 'Unpack a dense image',
+      about: '256 MiB of the same data without zeros, xz blocks of 16 MiB.',
+      contenders: unpackers(inputs.dense),
+    },
+    {
+      id: 'streams',
+      title: 'Unpack a file of 256 streams',
+      about: 'The dense image as 256 concatenated one-block streams of 1 MiB.',
+      contenders: unpackers(inputs.streams),
+    },
+    {
+      id: 'build',
+      title: 'Build debian-12, 10 GiB, raw',
+      about: 'From a local repository: decode, grow partition and filesystem, seed.',
+      contenders: builders(),
+    },
+    { id: 'start', title: 'Start-up', about: 'Bare start of the program.', contenders: starters() },
+  ];
+}
+
+async function machine(): Promise<string> {
+  const release =
+    /PRETTY_NAME="(.*)"/.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? process.platform;
+  return `${release}, Node ${process.version}, ${availableParallelism()} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'})`;
+}
+
+await mkdir(SCRATCH, { recursive: true });
+const wanted = process.argv.slice(2);
+const rows: Row[] = [];
+for (const { id, title, about, contenders } of await comparisons(await prepareInputs(CLI, SCRATCH))) {
+  if (wanted.length > 0 && !wanted.includes(id)) continue;
+  console.error(title);
+  const results = await compare(contenders, {
+    rounds: ROUNDS,
+    scratch: SCRATCH,
+    log: (text) => console.error(text),
+  });
+  rows.push({ title, about, results });
+}
+const report = formatMarkdown(rows, await machine());
+if (wanted.length === 0) {
+  await writeFile(join(ROOT, 'bench', 'results.md'), report);
+  await writeFile(join(ROOT, 'bench', 'results.svg'), formatSvg(rows));
+}
+console.log(report);

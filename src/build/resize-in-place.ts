@@ -1,0 +1,86 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { TsbuilderError } from '../errors.js';
+import { readFully } from '../io/file-source.js';
+import { formatSize } from '../io/format-size.js';
+import type { Progress } from '../progress.js';
+import type { ResizePlan } from '../resize/plan-resize.js';
+
+const CHUNK = 4 * 1024 * 1024;
+
+/**
+ * Carries out `resize` on the raw disk at `path` itself: the file grows, partitions that move are copied to their new
+ * places, and only when those copies are on stable storage are the tables switched. Until then the old table is
+ * valid, so an interruption loses nothing.
+ *
+ * @throws TSB_USAGE when a partition's new place overlaps its old one: a crash could then lose it
+ */
+export async function applyInPlace(
+  path: string,
+  resize: ResizePlan,
+  options: { progress: Progress; signal: AbortSignal },
+): Promise<void> {
+  const moves = resize.copies.filter(({ from, to }) => from !== to);
+  assertSafeMoves(path, resize, moves);
+  const handle = await open(path, 'r+');
+  try {
+    await prepare(path, handle, { resize, moves, ...options });
+    for (const { offset, data } of resize.literals) await handle.write(data, 0, data.length, offset);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Preparation {
+  readonly resize: ResizePlan;
+  readonly moves: readonly Move[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Everything before the tables are switched; a failure gives the file its old length back. */
+async function prepare(path: string, handle: FileHandle, work: Preparation): Promise<void> {
+  try {
+    await handle.truncate(work.resize.targetSize);
+    await copyMoves(path, handle, work);
+    await handle.sync();
+    work.signal.throwIfAborted();
+  } catch (error) {
+    await handle.truncate(work.resize.sourceSize);
+    throw error;
+  }
+}
+
+type Move = ResizePlan['copies'][number];
+
+/** A move is safe when it writes only behind the old end of the disk or into space that no copied range occupies. */
+function assertSafeMoves(path: string, resize: ResizePlan, moves: readonly Move[]): void {
+  for (const move of moves) {
+    const hit = resize.copies.find(
+      ({ from, length }) => move.to < from + length && from < move.to + move.length,
+    );
+    if (!hit) continue;
+    throw new TsbuilderError(
+      'TSB_USAGE',
+      `${path}: a partition would move from ${formatSize(move.from)} to ${formatSize(move.to)}, over data that is still needed`,
+      {
+        hint: 'Grow by more than the size of the partitions behind, or write to a second disk instead of --in-place.',
+      },
+    );
+  }
+}
+
+async function copyMoves(path: string, handle: FileHandle, work: Preparation): Promise<void> {
+  const total = work.moves.reduce((sum, { length }) => sum + length, 0);
+  if (total === 0) return;
+  using step = work.progress.step('Moving partitions', total);
+  const buffer = Buffer.allocUnsafeSlow(CHUNK);
+  for (const { from, to, length } of work.moves) {
+    for (let done = 0; done < length; done += CHUNK) {
+      const data = buffer.subarray(0, Math.min(CHUNK, length - done));
+      await readFully(path, handle, { data, offset: from + done, signal: work.signal });
+      await handle.write(data, 0, data.length, to + done);
+      step.advance(data.length);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import { stat } from 'node:fs/promises';
+import { messageOf } from '../errors.js';
+import { assertFormat, convertImage } from '../image/convert-image.js';
+import { isCacheDamage } from '../index-repo/template-cache.js';
+import { openFileSource } from '../io/file-source.js';
+import { openSource } from '../io/open-source.js';
+import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import { type GrowResult, growFilesystems } from '../resize/grow-filesystem.js';
+import type { ResizePlan } from '../resize/plan-resize.js';
+import type { BuildContext } from './build-context.js';
+import { type DescribedDisk, describeDisk } from './describe-disk.js';
+import { openDiskContent } from './disk-content.js';
+import type { BuildPlan } from './plan-build.js';
+import { seedDisk } from './seed-disk.js';
+import { planFor, unpackTemplate } from './unpack-template.js';
+import { writeLiterals } from './write-disk.js';
+
+/** What a build made. */
+export interface BuildResult {
+  readonly output: string;
+  readonly format: string;
+  /** Virtual size in bytes. */
+  readonly size: number;
+  /** Bytes that the file occupies. */
+  readonly allocated: number;
+  readonly resize: ResizePlan;
+  readonly grown: readonly GrowResult[];
+  readonly seeded: readonly string[];
+  /** The finished disk: its partitions and their free space. */
+  readonly layout: DescribedDisk;
+}
+
+/**
+ * Builds the disk of `plan`: the output's name appears only when every byte has been verified and all is finished;
+ * whatever goes wrong, nothing is left behind. A cached template that proves damaged is fetched again, once.
+ *
+ * @throws TSB_OUTPUT_EXISTS, TSB_CHECKSUM_MISMATCH, TSB_NO_SPACE and the other codes of the parts
+ */
+export async function runBuild(plan: BuildPlan, context: BuildContext): Promise<BuildResult> {
+  try {
+    return await buildOnce(plan, context);
+  } catch (error) {
+    if (!isCacheDamage(error)) throw error;
+    context.progress.warn(`${messageOf(error)}; the cached file has been set aside, fetching it again`);
+    return await buildOnce(plan, context);
+  }
+}
+
+async function describeFile(path: string, signal: AbortSignal): Promise<DescribedDisk> {
+  await using source = await openFileSource(path);
+  return await describeDisk(source, signal);
+}
+
+/**
+ * Checks before any work that the output can be made and the format written.
+ *
+ * @throws TSB_USAGE, TSB_TOOL_MISSING, TSB_OUTPUT_EXISTS, TSB_OUTPUT_UNUSABLE, TSB_LOCKED
+ */
+export async function assertOutput(path: string, options: { format: string; force: boolean }): Promise<void> {
+  await assertFormat(options.format);
+  await using _ = await openOutputFile(path, { force: options.force });
+}
+
+/**
+ * What a build would do to the partitions, from the start of the template: a cached or local file, or a few range
+ * requests. The bytes are not verified.
+ *
+ * @throws TSB_NO_RANGES when the server can only send the whole file, and the codes of planning
+ */
+export async function planPartitions(plan: BuildPlan, context: BuildContext): Promise<ResizePlan> {
+  const { entry, signal } = context;
+  const path = await context.cache.lookup(entry);
+  await using source = await openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
+  await using packed = await openDiskContent(source, { signal });
+  return await planFor(plan, packed, context);
+}
+
+async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildResult> {
+  const { entry, progress, signal } = context;
+  await using output = await openOutputFile(plan.output, context);
+  // Other formats are written from a finished raw disk.
+  await using scratch = plan.format === 'raw' ? undefined : await openScratchFile(plan.output);
+  const disk = scratch?.tempPath ?? output.tempPath;
+  const fakeTime = plan.seed === undefined ? undefined : reproducibleTime();
+  await using handle = await context.cache.fetch(entry, context);
+  const resize = await unpackTemplate({ plan, context, handle, disk });
+  await writeLiterals(disk, resize);
+  const grown = await growFilesystems(resize, disk, { signal, progress, sync: context.sync, fakeTime });
+  const seeded = await seedDisk(disk, { plan, progress, signal, sync: context.sync, fakeTime });
+  const layout = await describeFile(disk, signal);
+  if (scratch) {
+    using _ = progress.step(`Converting to ${plan.format}`);
+    await convertImage(disk, output.tempPath, { ...context, format: plan.format });
+  }
+  await output.commit();
+  const { blocks } = await stat(plan.output);
+  const { output: path, format } = plan;
+  return {
+    output: path,
+    format,
+    size: resize.targetSize,
+    allocated: blocks * 512,
+    resize,
+    grown,
+    seeded,
+    layout,
+  };
+}
+
+/** The present of a reproducible build, in seconds since 1970: `SOURCE_DATE_EPOCH`, else always the same moment. */
+function reproducibleTime(): number {
+  const epoch = Number(process.env['SOURCE_DATE_EPOCH']);
+  return Number.isSafeInteger(epoch) && epoch > 0 ? epoch : 1_700_000_000;
+}

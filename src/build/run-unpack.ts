@@ -1,0 +1,119 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { TsbuilderError } from '../errors.js';
+import { openBlockDeviceWriter } from '../image/block-device-writer.js';
+import { openQcow2Writer } from '../image/qcow2-writer.js';
+import { openRawWriter } from '../image/raw-writer.js';
+import type { ByteSource } from '../io/byte-source.js';
+import { assertFreeSpace } from '../io/free-space.js';
+import { openOutputFile } from '../io/output-file.js';
+import type { Progress } from '../progress.js';
+import { type DiskContent, openDiskContent } from './disk-content.js';
+import { orderedSink } from './ordered-sink.js';
+import { writeDisk } from './write-disk.js';
+
+/** What to unpack, and how. */
+export interface UnpackRequest {
+  readonly source: ByteSource;
+  /** Path of the new file or of a block device, or `-` for standard output. */
+  readonly output: string;
+  readonly format: 'raw' | 'qcow2';
+  readonly jobs: number;
+  readonly force: boolean;
+  readonly sync: boolean;
+  readonly compress?: 'zlib' | 'zstd' | undefined;
+  readonly clusterSize?: number | undefined;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What was unpacked: sizes in bytes. */
+export interface UnpackResult {
+  readonly output: string;
+  readonly size: number;
+  readonly packedSize: number;
+  /** Bytes that the output file occupies; absent for a device and for standard output. */
+  readonly allocated?: number;
+}
+
+/**
+ * Where `unxz SRC` writes when the user names no output: beside a local file, in the working directory for a URL, without the
+ * `.xz` or `.txz` ending.
+ *
+ * @throws TSB_USAGE when the name has no such ending
+ */
+export function defaultUnpackedName(source: string): string {
+  const url = /^[a-z]+:\/\//i.test(source);
+  const path = url ? basename(decodeURIComponent(new URL(source).pathname)) : source;
+  if (path.endsWith('.xz') && basename(path) !== '.xz') return path.slice(0, -'.xz'.length);
+  if (path.endsWith('.txz')) return `${path.slice(0, -'.txz'.length)}.tar`;
+  throw new TsbuilderError(
+    'TSB_USAGE',
+    `${source}: the name does not end in .xz, so the output needs a name`,
+    {
+      hint: 'Add the output as second argument, or - for standard output.',
+    },
+  );
+}
+
+/**
+ * Unpacks an xz file in parallel. The whole content is checked against the file's own integrity checks before a new
+ * file's name appears; a device or a pipe has got some of the data by the time an error is found.
+ *
+ * @throws TSB_XZ_UNSUPPORTED when the source is not xz, and the codes of the decoder and of the output
+ */
+export async function runUnpack(request: UnpackRequest): Promise<UnpackResult> {
+  await using content = await openDiskContent(request.source, { signal: request.signal });
+  if (content.container !== 'xz') {
+    throw new TsbuilderError('TSB_XZ_UNSUPPORTED', `${request.source.name}: not an xz file`, {
+      hint: 'tsbuilder info shows what it is.',
+    });
+  }
+  const sizes = { size: content.size, packedSize: request.source.size };
+  if (request.output === '-') {
+    await streamToStdout(content, request);
+    return { output: '-', ...sizes };
+  }
+  const output = resolve(request.output);
+  if (await isBlockDevice(output)) {
+    await using writer = await openBlockDeviceWriter(output, content.size);
+    await writeDisk(content, writer, request);
+    return { output, ...sizes };
+  }
+  return { output, ...sizes, allocated: await unpackToFile(content, { ...request, output }) };
+}
+
+async function unpackToFile(content: DiskContent, request: UnpackRequest): Promise<number> {
+  await using file = await openOutputFile(request.output, request);
+  await assertFreeSpace(dirname(request.output), content.estimatedAllocation);
+  await using writer =
+    request.format === 'raw'
+      ? await openRawWriter(file.tempPath, content.size)
+      : await openQcow2Writer(file.tempPath, content.size, request);
+  await writeDisk(content, writer, request);
+  await file.commit();
+  return (await stat(request.output)).blocks * 512;
+}
+
+async function streamToStdout(content: DiskContent, request: UnpackRequest): Promise<void> {
+  using step = request.progress.step('Decoding', content.streamedBytes);
+  const { jobs, signal } = request;
+  await content.stream(orderedSink(writeStdout, { signal }), {
+    jobs,
+    signal,
+    onProgress: (bytes) => step.advance(bytes),
+  });
+}
+
+function writeStdout(data: Uint8Array): Promise<void> {
+  return new Promise((done, fail) => {
+    process.stdout.write(data, (error) => {
+      if (error) fail(new TsbuilderError('TSB_IO', `standard output: ${error.message}`, { cause: error }));
+      else done();
+    });
+  });
+}
+
+async function isBlockDevice(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isBlockDevice() ?? false;
+}

@@ -1,0 +1,101 @@
+import { dirname } from 'node:path';
+import { EXIT, TsbuilderError } from '../errors.js';
+import { isQcow2 } from '../image/qcow2-info.js';
+import { openRawWriter } from '../image/raw-writer.js';
+import type { TemplateHandle } from '../index-repo/template-cache.js';
+import { openFileSource } from '../io/file-source.js';
+import { assertFreeSpace } from '../io/free-space.js';
+import { openScratchFile } from '../io/output-file.js';
+import { assertGrowTools } from '../resize/grow-filesystem.js';
+import { type ResizePlan, planResize, sameResizePlan } from '../resize/plan-resize.js';
+import { type DiskContent, openDiskContent } from './disk-content.js';
+import type { BuildContext } from './build-context.js';
+import type { BuildPlan } from './plan-build.js';
+import { planMap, writeDisk } from './write-disk.js';
+
+/** What is unpacked, and where to. */
+export interface TemplateWork {
+  readonly plan: BuildPlan;
+  readonly context: BuildContext;
+  readonly handle: TemplateHandle;
+  /** Path of the raw disk to fill. */
+  readonly disk: string;
+}
+
+/** Decodes the template into `disk` while it arrives, verifies it, and returns the plan that both agree on. */
+export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
+  const { plan, context, handle, disk } = work;
+  const { signal, progress } = context;
+  try {
+    await using packed = await openDiskContent(handle.source, { early: handle.indexSource, signal });
+    if (await isQcow2Template(packed, context)) return await unpackQcow2Template(packed, work);
+    const resize = await planFor(plan, packed, context);
+    await assertGrowTools(resize, signal);
+    await assertFreeSpace(dirname(plan.output), packed.estimatedAllocation);
+    await using writer = await openRawWriter(disk, resize.targetSize);
+    await writeDisk(packed, writer, { ...context, map: planMap(resize) });
+    using _ = progress.step('Verifying');
+    await handle.verify(signal);
+    await packed.confirm(handle.source, signal);
+    await using verified = await openDiskContent(handle.source, { signal });
+    assertSamePlan(handle, resize, await planFor(plan, verified, context));
+    return resize;
+  } catch (error) {
+    // A damaged file fails in the decoder first. Its checksum explains that better, and sets a bad cache entry aside.
+    if (error instanceof TsbuilderError && error.exit === EXIT.checksum) await handle.verify(signal);
+    throw error;
+  }
+}
+
+/** A template that is itself a qcow2 image: unpacked into a scratch file and verified before its structure is looked at. */
+async function unpackQcow2Template(packed: DiskContent, work: TemplateWork): Promise<ResizePlan> {
+  const { plan, context, handle, disk } = work;
+  const { signal } = context;
+  await using inner = await openScratchFile(plan.output);
+  await assertFreeSpace(dirname(plan.output), 2 * packed.estimatedAllocation);
+  await using innerWriter = await openRawWriter(inner.tempPath, packed.size);
+  await writeDisk(packed, innerWriter, context);
+  await handle.verify(signal);
+  await packed.confirm(handle.source, signal);
+  await using source = await openFileSource(inner.tempPath);
+  await using content = await openDiskContent(source, { signal });
+  const resize = await planFor(plan, content, context);
+  await using writer = await openRawWriter(disk, resize.targetSize);
+  await writeDisk(content, writer, { ...context, map: planMap(resize) });
+  return resize;
+}
+
+async function isQcow2Template(packed: DiskContent, context: BuildContext): Promise<boolean> {
+  const { format } = context.entry;
+  if (format !== undefined) return format === 'qcow2';
+  return packed.size >= 4 && isQcow2(await packed.disk.read(0, 4, context.signal));
+}
+
+export async function planFor(
+  plan: BuildPlan,
+  content: DiskContent,
+  context: BuildContext,
+): Promise<ResizePlan> {
+  const { expand, lvexpand, template } = plan;
+  // Simplestreams indexes give the size of the download, not of the disk.
+  if (context.entry.source.format === 'native' && content.size !== template.size) {
+    throw new TsbuilderError(
+      'TSB_SIZE_MISMATCH',
+      `${template.name}: the disk in it is ${content.size} bytes, its index entry says ${template.size}`,
+      { hint: 'The repository is inconsistent: tell its publisher.' },
+    );
+  }
+  const targetSize = plan.targetSize ?? content.size;
+  return planResize({ source: content.disk, targetSize, expand, lvexpand, signal: context.signal });
+}
+
+function assertSamePlan(handle: TemplateHandle, used: ResizePlan, verified: ResizePlan): void {
+  if (sameResizePlan(used, verified)) return;
+  throw new TsbuilderError(
+    'TSB_CONTENT_CHANGED',
+    `${handle.source.name}: the partition table changed while it was read`,
+    {
+      hint: 'The server answered two requests for one file differently. Try again.',
+    },
+  );
+}

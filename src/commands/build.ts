@@ -1,0 +1,183 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../base-command.js';
+import type { OpenedTemplates } from '../build/open-templates.js';
+import { TsbuilderError } from '../errors.js';
+import type { TemplateEntry } from '../index-repo/template-entry.js';
+import { jobsFlag, queryOf, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
+
+export default class Build extends BaseCommand<typeof Build> {
+  static override summary = 'Build a disk from a template: tsbuilder NAME is short for tsbuilder build NAME.';
+  static override description = `Fetches the signed index, verifies it, decodes the template in parallel into a sparse disk, grows the partition and the
+filesystem, seeds the guest's randomness and lets the file appear when every byte has been verified.`;
+  static override examples = [
+    { description: 'A 10 GiB disk', command: '<%= config.bin %> debian-12 --size 10G' },
+    {
+      description: 'A qcow2 disk under another name',
+      command: '<%= config.bin %> debian-12 -o vm.qcow2 --format qcow2',
+    },
+    { description: 'What there is', command: '<%= config.bin %> --list' },
+    { description: 'What would be done', command: '<%= config.bin %> debian-12 --size 10G --dry-run' },
+    {
+      description: 'From a repository of your own',
+      command: '<%= config.bin %> my-os --source https://example.com/index.asc --key example.asc',
+    },
+  ];
+  static override args = {
+    name: Args.string({ description: 'template (or, with --list, what to list)', ignoreStdin: true }),
+  };
+  static override flags = {
+    list: Flags.boolean({
+      char: 'l',
+      description: 'list the templates',
+      exclusive: ['notes'],
+      helpGroup: 'MODE',
+    }),
+    notes: Flags.boolean({ description: 'print the notes of a template', helpGroup: 'MODE' }),
+    'list-format': Flags.option({ options: ['short', 'long', 'json'] as const, default: 'short' as const })({
+      description: 'form of the list',
+      helpGroup: 'MODE',
+    }),
+    'dry-run': Flags.boolean({ char: 'n', description: 'print the plan and stop', helpGroup: 'MODE' }),
+
+    output: Flags.string({
+      char: 'o',
+      helpValue: 'FILE',
+      description: 'the disk to make (default: NAME.img or NAME.FORMAT)',
+    }),
+    format: Flags.string({
+      helpValue: 'FORMAT',
+      description: 'raw (default) or qcow2; with qemu-img also vmdk, vdi, vhdx',
+      default: 'raw',
+    }),
+    size: sizeFlag({
+      char: 's',
+      description: "virtual size such as 10G, or +2G to add (default: the template's)",
+    }),
+    expand: Flags.string({ helpValue: 'PART', description: 'partition to grow, such as /dev/sda3 or 3' }),
+    compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
+      description: 'compress the clusters of a qcow2 disk',
+    }),
+    'cluster-size': Flags.integer({
+      helpValue: 'N',
+      description: 'qcow2 cluster size in bytes (default 65536)',
+    }),
+    'machine-id': Flags.option({ options: ['random', 'empty', 'keep'] as const, default: 'random' as const })(
+      {
+        description: "what becomes of the guest's machine-id",
+      },
+    ),
+    seed: Flags.string({
+      helpValue: 'STRING',
+      description: 'derive all randomness from STRING: a reproducible build',
+    }),
+    jobs: jobsFlag,
+    force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
+    sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
+
+    ...sourceFlags,
+    'template-build': Flags.boolean({
+      allowNo: true,
+      default: true,
+      description: 'make the template from its recipe when no source has it',
+      helpGroup: 'SOURCE',
+    }),
+  };
+
+  protected override async execute(): Promise<unknown> {
+    const { list, notes, output } = this.flags;
+    if (list) return this.list();
+    const { name } = this.args;
+    if (name === undefined) {
+      throw new TsbuilderError('TSB_USAGE', 'which template?', {
+        hint: 'tsbuilder --list shows them, tsbuilder --help the options.',
+      });
+    }
+    if (notes) return this.notes(name);
+    const { defaultOutput } = await import('../build/plan-build.js');
+    const { assertOutput } = await import('../build/run-build.js');
+    const path = output ?? defaultOutput(name, this.flags.format);
+    if (!this.flags['dry-run']) await assertOutput(path, this.flags);
+    return this.build(name, path);
+  }
+
+  private async list(): Promise<unknown> {
+    const { formatListJson, listJson } = await import('../index-repo/format-list-json.js');
+    const { formatListLong, formatListShort } = await import('../index-repo/format-list.js');
+    const { bestEntries } = await import('../index-repo/select-template.js');
+    const templates = await this.openTemplates();
+    const { name, arch } = { ...this.args, ...this.flags };
+    const wanted = name === undefined ? templates.entries : [templates.select(name, arch)];
+    const entries = bestEntries(wanted);
+    const cached = new Set<TemplateEntry>();
+    for (const entry of entries) if (await templates.cache.lookup(entry)) cached.add(entry);
+    const options = { sources: templates.sources, isCached: (entry: TemplateEntry) => cached.has(entry) };
+    const text = {
+      short: () => formatListShort(entries),
+      long: () => formatListLong(entries, options),
+      json: () => formatListJson(entries, options),
+    }[this.flags['list-format']]();
+    this.log(text.trimEnd());
+    return listJson(entries, options);
+  }
+
+  private async notes(name: string): Promise<unknown> {
+    const { formatNotes } = await import('../index-repo/format-list.js');
+    const entry = (await this.openTemplates()).select(name, this.flags.arch);
+    const notes = formatNotes(entry);
+    this.log(notes === '' ? `${entry.name} has no notes.` : notes.trimEnd());
+    return { name: entry.name, notes: entry.notes };
+  }
+
+  private async build(name: string, output: string): Promise<unknown> {
+    const { planBuild } = await import('../build/plan-build.js');
+    const { planPartitions, runBuild } = await import('../build/run-build.js');
+    const { templateOrRecipe } = await import('../build/template-or-recipe.js');
+    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { summarizeResizePlan } = await import('../resize/format-plan.js');
+    const { formatBuildPlan, formatBuildSummary } = await import('../ui/build-summary.js');
+    const { flags, progress, signal } = this;
+    const jobs = clampJobs(flags.jobs ?? defaultJobs());
+    const { entry, cache } = await templateOrRecipe(() => this.openTemplates(), {
+      name,
+      arch: flags.arch,
+      recipes: flags['template-build'] && flags.source === undefined,
+      jobs,
+      progress,
+      signal,
+    });
+    const plan = planBuild(entry, {
+      output,
+      format: flags.format,
+      targetSize: flags.size && resolveSize(flags.size, entry.size),
+      expand: flags.expand,
+      machineId: flags['machine-id'],
+      seed: flags.seed,
+    });
+    const context = {
+      entry,
+      cache,
+      jobs,
+      force: flags.force,
+      sync: flags.sync,
+      offline: flags.offline,
+      noCache: flags['no-cache'],
+      compress: flags.compress,
+      clusterSize: flags['cluster-size'],
+      progress,
+      signal,
+    };
+    if (flags['dry-run']) {
+      const resize = await planPartitions(plan, context);
+      this.log(formatBuildPlan(plan, resize));
+      return { plan: { ...plan, resize: summarizeResizePlan(resize) } };
+    }
+    const result = await runBuild(plan, context);
+    if (!flags.quiet) this.log(formatBuildSummary(result));
+    return { ...result, resize: summarizeResizePlan(result.resize), template: plan.template };
+  }
+
+  private async openTemplates(): Promise<OpenedTemplates> {
+    const { openTemplates } = await import('../build/open-templates.js');
+    return openTemplates(queryOf(this.flags, { progress: this.progress, signal: this.signal }));
+  }
+}

@@ -1,0 +1,63 @@
+import type { DescribedPartition } from '../build/describe-disk.js';
+import type { BuildPlan } from '../build/plan-build.js';
+import type { BuildResult } from '../build/run-build.js';
+import { formatSize } from '../io/format-size.js';
+import { formatResizePlan } from '../resize/format-plan.js';
+
+type Line = readonly [label: string, text: string];
+
+/** What is printed when a build is done: the output, its sizes, what grew, what is free, what was seeded. */
+export function formatBuildSummary(result: BuildResult): string {
+  const lines: Line[] = [
+    ['Output file', result.output],
+    ['Output format', result.format],
+    ['Virtual size', formatSize(result.size)],
+    ['Size on disk', formatSize(result.allocated)],
+    ...result.resize.grow.map(({ partition, name, oldSize, length }): Line => [
+      'Grown',
+      `${partitionName(partition)}, ${name}: ${formatSize(oldSize)} -> ${formatSize(length)}`,
+    ]),
+    ...result.layout.partitions
+      .filter(hasFreeSpace)
+      .map((partition): Line => ['Free space', formatFree(partition)]),
+    ['Seeded', result.seeded.length === 0 ? 'nothing' : result.seeded.join(', ')],
+  ];
+  return formatLines(lines);
+}
+
+/** What `--dry-run` prints; `resize` is undefined where it cannot be known without the template. */
+export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof formatResizePlan>[0]): string {
+  const { template } = plan;
+  const lines: Line[] = [
+    [
+      'Template',
+      `${template.name} (${template.arch}, revision ${template.revision}) from ${template.source}`,
+    ],
+    ['Download', template.url],
+    ['SHA-512', template.sha512 ?? 'none: the detached signature is checked'],
+    ['Output file', plan.output],
+    ['Output format', plan.format],
+    ['Machine-id', plan.machineId],
+    ['Randomness', plan.seed === undefined ? "from this machine's random source" : 'derived from --seed'],
+  ];
+  return `${formatLines(lines)}\n\n${formatResizePlan(resize)}`;
+}
+
+type WithFreeSpace = DescribedPartition & { readonly content: { readonly freeBytes: number } };
+
+function hasFreeSpace(partition: DescribedPartition): partition is WithFreeSpace {
+  return partition.content.freeBytes !== undefined;
+}
+
+function formatFree({ number, length, content }: WithFreeSpace): string {
+  const share = Math.round((100 * content.freeBytes) / length);
+  return `${formatSize(content.freeBytes)} of ${formatSize(length)} (${share} %) in ${partitionName(number)}`;
+}
+
+function partitionName(number: number): string {
+  return number === 0 ? 'the whole disk' : `partition ${number}`;
+}
+
+function formatLines(lines: readonly Line[]): string {
+  return lines.map(([label, text]) => `${`${label}:`.padStart(16)} ${text}`).join('\n');
+}
