@@ -89,7 +89,7 @@ export async function listFolder(dir: string): Promise<string[]> {
 }
 
 /** The SHA-512 of the file at `path`. @throws TSB_IO, TSB_NOT_FOUND */
-export async function hashOf(path: string, signal?: AbortSignal): Promise<string> {
+async function hashOf(path: string, signal?: AbortSignal): Promise<string> {
   await using source = await openFileSource(path);
   const hasher = startHash();
   await hashSource(source, hasher, signal);

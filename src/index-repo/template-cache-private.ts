@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { acquireLock, tryLock } from '../io/lock-file.js';
 
 /** A folder of this process's own, removed when it is disposed of. */
-export interface PrivateFolder extends AsyncDisposable {
+interface PrivateFolder extends AsyncDisposable {
   readonly path: string;
 }
 

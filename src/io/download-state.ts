@@ -11,7 +11,7 @@ export interface DownloadState extends HttpIdentity {
 const MAX_STATE = 64 * 1024;
 
 /** The name of the note beside the partial file `path`. */
-export function statePath(path: string): string {
+function statePath(path: string): string {
   return `${path}.json`;
 }
 
