@@ -60,10 +60,10 @@ function tooLarge(name: string, { partition, content }: Chosen, size: number): T
   );
 }
 
-async function planVolume(request: GrowthRequest, { partition }: Chosen, label: GrowStep): Promise<Growth> {
+async function planVolume(request: GrowthRequest, { partition }: Chosen, found: GrowStep): Promise<Growth> {
   const { source, lvexpand, signal } = request;
   const group = await readVolumeGroup(source, partition, signal);
-  const step = { ...label, oldSize: group?.physicalSize ?? label.oldSize };
+  const step = { ...found, oldSize: group?.physicalSize ?? found.oldSize };
   if (lvexpand === undefined) {
     const note = `No logical volume is grown: the new space stays free in ${group ? `volume group ${group.name}` : 'the physical volume'}.`;
     return { steps: [step], notes: [note] };

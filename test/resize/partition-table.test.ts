@@ -87,8 +87,8 @@ describe('readPartitionTable of a GPT', () => {
 
   it.each([
     ['primary header', 512],
-    ['primary header, its signature', 512 + 3, 'EFI PART'],
-    ['primary entries', 1024 + 40],
+    ['signature of the primary header', 512 + 3],
+    ['primary entry array', 1024 + 40],
   ])('uses the backup when the %s is damaged', async (_, at) => {
     const disk = madeBySfdisk(8 * MIB, GPT);
     const good = (await read(disk))!;
