@@ -92,7 +92,7 @@ class Lexer {
   run(text: string): Section[] {
     if (text.length > LIMITS.bytes) throw this.error(1, `the text is longer than ${LIMITS.bytes} characters`);
     for (const line of text.split('\n')) {
-      this.accept(line.replace(/[ \t\r]+$/, ''));
+      this.accept(withoutBlanksAtEnd(line));
       this.line += 1;
     }
     return this.sections.map(closeSection);
@@ -159,6 +159,13 @@ class Lexer {
   private error(column: number, message: string): TsbuilderError {
     return indexError('TSB_INDEX_SYNTAX', this.origin, { line: this.line, column, message });
   }
+}
+
+/** A loop, because the obvious regular expression takes quadratic time on a long run of blanks that is not at the end. */
+function withoutBlanksAtEnd(line: string): string {
+  let end = line.length;
+  while (end > 0 && ' \t\r'.includes(line.charAt(end - 1))) end -= 1;
+  return line.slice(0, end);
 }
 
 function closeSection(section: OpenSection): Section {

@@ -1,0 +1,28 @@
+import { Args } from '@oclif/core';
+import { BaseCommand } from '../../base-command.js';
+
+export default class SourceRemove extends BaseCommand<typeof SourceRemove> {
+  static override summary =
+    'Remove a source of your own, or disable one that the system or tsbuilder brings.';
+  static override examples = ['<%= config.bin %> <%= command.id %> libguestfs.org'];
+  static override args = {
+    name: Args.string({
+      description: 'its name, as in source list',
+      required: true,
+      ignoreStdin: true,
+    }),
+  };
+
+  protected override async execute(): Promise<unknown> {
+    const { removeSource } = await import('../../index-repo/manage-sources.js');
+    const { loadSources } = await import('../../index-repo/sources.js');
+    const { name } = this.args;
+    const { action, path } = await removeSource(name, await loadSources({ progress: this.progress }));
+    const text = {
+      removed: `Removed ${name}.`,
+      disabled: `Disabled ${name}: delete ${path} to enable it again.`,
+    };
+    if (!this.flags.quiet) this.log(text[action]);
+    return { name, action, path };
+  }
+}
