@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Guest } from '../../src/guest/guest.js';
 import { openExtGuest } from '../../src/guest/ext/open-ext-guest.js';
 import {
+  MIB,
   OFFSET,
   debugfs,
   debugfsWrite,
@@ -126,7 +127,7 @@ describe.each(FLAVOURS)('a guest on $name', ({ type, args }) => {
       await guest.mkdir('/new');
       await guest.remove('/etc/link');
       await guest.commit();
-      await new Promise((done) => setTimeout(done, 1001));
+      if (path === first) await new Promise((done) => setTimeout(done, 1001));
     }
     expect(sha(second)).toBe(sha(first));
   });
@@ -306,6 +307,30 @@ describe('a commit that fails', () => {
       message: expect.stringContaining('e2fsck') as string,
     });
     expect(sha(path)).toBe(before);
+  });
+});
+
+describe('a filesystem at the end of a disk', () => {
+  it('is changed, or left as it was, like any other', async () => {
+    const source = readFileSync(makeExtImage(TREE)).subarray(OFFSET, OFFSET + 16 * MIB);
+    const path = scratchPath('end.img');
+    writeFileSync(path, Buffer.concat([Buffer.alloc(100 * MIB, 'x'), source]));
+    const before = sha(path);
+    const offset = 100 * MIB;
+    await using guest = await openExtGuest(path, { offset });
+    await guest.writeFile('/huge', Buffer.alloc(20 * MIB, 'q'));
+    await expect(guest.commit()).rejects.toMatchObject({ code: 'TSB_NO_SPACE' });
+    expect(sha(path)).toBe(before);
+    await guest.remove('/huge');
+    await guest.writeFile('/etc/hostname', 'end');
+    await guest.commit();
+    run('e2fsck', ['-fn', `${path}?offset=${offset}`]);
+    expect(statSync(path).size).toBe(116 * MIB);
+    expect(
+      readFileSync(path)
+        .subarray(0, offset)
+        .every((byte) => byte === 0x78),
+    ).toBe(true);
   });
 });
 

@@ -7,6 +7,7 @@ import { readFully } from '../../io/file-source.js';
 import type { FileContent } from '../guest.js';
 import { ANY_STATUS, type ExtTarget, complaint, runE2fs } from './e2fs-run.js';
 import type { CommitPlan } from './plan-commit.js';
+import { openUndoRoom } from './undo-room.js';
 
 const UNDO = 'undo';
 const UNDO_REPAIR = 'undo-repair';
@@ -28,6 +29,7 @@ export async function runCommit(
   for (const [name, content] of plan.inputs) await placeInput(join(scratch.folder, name), content);
   const superblock = await readSuper(target);
   target.signal?.throwIfAborted();
+  await using _ = await openUndoRoom(target);
   try {
     await runScript(target, scratch, plan.script);
     if (plan.leaves) await freeAttributes(target, scratch);
