@@ -4,6 +4,9 @@ const BEGIN_TEXT = '-----BEGIN PGP SIGNED MESSAGE-----';
 const BEGIN_SIGNATURE = '-----BEGIN PGP SIGNATURE-----';
 const END_SIGNATURE = '-----END PGP SIGNATURE-----';
 
+/** The library reads armour line by line, slowly: without a bound, 8 MiB of newlines would keep it busy for seconds. */
+const MAX_LINES = 250_000;
+
 /** The outside of a clearsigned text (RFC 9580 section 7), before anything has been verified. */
 export interface Envelope {
   /** The text inside, dash-escapes undone. Nobody has vouched for it. */
@@ -32,6 +35,7 @@ export function openEnvelope(text: string, name: string): Envelope {
     });
   }
   const lines = text.split('\n').map((line) => line.trimEnd());
+  if (lines.length > MAX_LINES) throw malformed(name, MAX_LINES, `more than ${MAX_LINES} lines`);
   const begin = lines.findIndex((line) => line.trim() !== '');
   if (lines[begin] !== BEGIN_TEXT) throw malformed(name, begin, 'text before the signed part');
   const headersEnd = lines.indexOf('', begin);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors.js';
 import { parseIndex } from '../../src/index-repo/index-file.js';
@@ -187,6 +188,42 @@ future[field]=ignored
     const fields = Array.from({ length: 1001 }, (_, i) => `f${i}=1\n`).join('');
     expect(thrown(`[a]\n${fields}`)).toEqual(refusal('TSB_INDEX_SYNTAX', 1002, 1));
     expect(thrown('#'.repeat(8 * 1024 * 1024 + 1))).toEqual(refusal('TSB_INDEX_SYNTAX', 1, 1));
+  });
+
+  it('throws nothing but its own errors, whatever the text', () => {
+    const piece = fc.constantFrom(
+      '[a]',
+      '[',
+      ']',
+      '=',
+      ' ',
+      '\n',
+      '\r\n',
+      '\t',
+      '#',
+      'size',
+      'file',
+      '1',
+      '%',
+      '..',
+      '\0',
+      'é',
+      '-',
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(piece, { maxLength: 40 }).map((list) => list.join('')),
+        ),
+        (text) => {
+          const result = thrown(text);
+          if (!Array.isArray(result))
+            expect(result).toMatchObject({ exit: 4, details: { line: expect.any(Number) as number } });
+        },
+      ),
+      { numRuns: 2000 },
+    );
   });
 
   it('does not confuse languages of notes with properties of objects', () => {

@@ -161,6 +161,11 @@ describe('verifyClearsigned', () => {
       (s: string) => s.replace(/-----END PGP SIGNATURE-----/, '-----BEGIN PGP SIGNATURE-----\n\n$&'),
       /nested in the signature/,
     ],
+    [
+      'too many lines',
+      (s: string) => s.replace('[debian-12]', '\n'.repeat(250_000)),
+      /more than 250000 lines/,
+    ],
     ['another header', (s: string) => s.replace('Hash: SHA256', 'Hash: SHA256\nX: y'), /cannot be read/],
     ['another hash header', (s: string) => s.replace('Hash: SHA256', 'Hash: SHA512'), /cannot be read/],
     [
