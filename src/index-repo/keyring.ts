@@ -61,7 +61,7 @@ export function parseFingerprint(text: string): string {
 }
 
 /** Fingerprints (lower-case hex) of the primary key and all subkeys of `key`. */
-export function fingerprintsOf(key: PublicKey): string[] {
+function fingerprintsOf(key: PublicKey): string[] {
   return [key.getFingerprint(), ...key.subkeys.map((subkey) => subkey.getFingerprint())];
 }
 

@@ -35,7 +35,7 @@ export async function trustedKeys(
 }
 
 /** The keys of one local file. @throws TSB_KEY_INVALID when it cannot be read or holds no key */
-export async function readKeyFile(path: string, signal?: AbortSignal): Promise<PublicKey[]> {
+async function readKeyFile(path: string, signal?: AbortSignal): Promise<PublicKey[]> {
   try {
     const { data } = await fetchSmall(path, { maxBytes: MAX_KEY_BYTES, signal });
     return await readKeyring(data, path);

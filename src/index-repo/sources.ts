@@ -35,7 +35,7 @@ export async function loadSources(options: SourceOptions): Promise<SourceConfig[
 }
 
 /** The folders with .conf files, in order: the user's, the system's, those of virt-builder, and the one shipped. */
-export function sourceFolders({
+function sourceFolders({
   env = process.env,
   systemFolder = '/etc',
 }: Omit<SourceOptions, 'progress'>): string[] {
