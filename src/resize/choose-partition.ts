@@ -11,7 +11,7 @@ export interface Chosen {
 }
 
 /** What to choose from, and the user's or the index's wish. */
-export interface Choice {
+interface Choice {
   readonly source: ByteSource;
   readonly table: PartitionTable;
   readonly expand?: string | undefined;

@@ -27,7 +27,7 @@ export function writeEntry(sector: Buffer, at: number, entry: MbrSpan): void {
 }
 
 /** What a partition entry says about its place. */
-export interface MbrSpan {
+interface MbrSpan {
   /** As stored: relative to the disk, the EBR or the extended partition. */
   readonly start: number;
   readonly sectors: number;

@@ -26,7 +26,7 @@ export interface GrowResult {
 }
 
 /** How to grow. */
-export interface GrowFilesystemsOptions extends GrowOptions {
+interface GrowFilesystemsOptions extends GrowOptions {
   readonly progress: Progress;
 }
 

@@ -5,10 +5,10 @@ import { hasMbr, readMbr } from './mbr.js';
 import type { MbrTable, PartitionTable } from './partition.js';
 import { probeContent } from './probe-content.js';
 
-export type { Partition, PartitionTable } from './partition.js';
+export type { PartitionTable } from './partition.js';
 
 /** How to read a table. */
-export interface ReadTableOptions {
+interface ReadTableOptions {
   /** 512 or 4096; detected when not given. */
   readonly sectorSize?: number | undefined;
   readonly signal?: AbortSignal | undefined;

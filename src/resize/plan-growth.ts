@@ -8,7 +8,7 @@ import { probeContent } from './probe-content.js';
 import type { GrowStep } from './resize-plan.js';
 
 /** What is grown inside the partition, and what the user should know about it. */
-export interface Growth {
+interface Growth {
   readonly steps: readonly GrowStep[];
   readonly notes: readonly string[];
 }

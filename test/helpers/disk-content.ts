@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { KIB, makeSparse, patch, peek, run } from './disk.js';
 
 /** Where in a disk file something is. */
-export interface Place {
+interface Place {
   readonly offset: number;
   readonly length: number;
 }

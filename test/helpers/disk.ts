@@ -80,7 +80,7 @@ export function applyPlan(plan: ResizePlan, source: string, target: string, chun
 }
 
 /** One partition as `sfdisk -J` tells it. */
-export interface SfdiskPartition {
+interface SfdiskPartition {
   readonly node: string;
   readonly start: number;
   readonly size: number;

@@ -233,6 +233,24 @@ describe('growFilesystems on ext filesystems of all ages', () => {
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith('tsbuilder-link-'))).toEqual([]);
   });
 
+  it('notices when resize2fs cuts the disk off', async () => {
+    makeDisk(before, 32 * MIB, 'label: dos\n1 : start=2048, type=83\n');
+    makeExt(before, placeOf(before, 1));
+    const fake = join(folder, 'resize2fs');
+    writeFileSync(fake, '#!/bin/sh\nexec truncate -s 63M "${1%%\\?*}"\n');
+    chmodSync(fake, 0o755);
+    const path = process.env['PATH'];
+    process.env['PATH'] = `${folder}${delimiter}${path ?? ''}`;
+    try {
+      await expect(resize(64 * MIB)).rejects.toMatchObject({
+        code: 'TSB_TOOL_FAILED',
+        details: { now: 63 * MIB, size: 64 * MIB },
+      });
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
   it('does nothing for an aborted signal', async () => {
     makeDisk(before, 32 * MIB, 'label: dos\n1 : start=2048, type=83\n');
     makeExt(before, placeOf(before, 1));

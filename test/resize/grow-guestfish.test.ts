@@ -143,7 +143,8 @@ describe('growFilesystems with guestfish', () => {
       ['xfs', 400],
       ['btrfs', 300],
       ['ntfs', 40],
-      ['LVM2_member', 300],
+      // LVM does not count what lies in front of its first extent.
+      ['LVM2_member', 299],
     ]);
     await using after = await openFileSource(grown);
     const group = (await readVolumeGroup(after, resize.grow[0]!))!;
