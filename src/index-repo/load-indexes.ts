@@ -12,7 +12,7 @@ import { DocumentReader } from './read-document.js';
 import { RollbackMemory } from './rollback.js';
 import { loadSimplestreams } from './simplestreams.js';
 import type { SourceConfig } from './source-config.js';
-import { trustedKeys } from './source-keys.js';
+import { keyFilesByFingerprint, trustedKeys } from './source-keys.js';
 import type { SourceRef, TemplateEntry } from './template-entry.js';
 import { cacheFolder, stateFolder } from './user-folders.js';
 
@@ -109,7 +109,12 @@ async function loadOrExplain(source: SourceConfig, options: LoadOptions): Promis
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof TsbuilderError)) throw error;
-    return { source: sourceRef(source, undefined, false), entries: [], origin: 'fetched', error };
+    return {
+      source: sourceRef(source, { keyFile: source.keyFiles[0], checked: false }),
+      entries: [],
+      origin: 'fetched',
+      error,
+    };
   }
 }
 
@@ -148,10 +153,15 @@ interface Loader {
 async function loadWith(loader: Loader): Promise<LoadedIndex> {
   const { source, keys, fetch, origin, store, options } = loader;
   const { allowRollback = false, progress, now } = options;
+  const files = keys && source.keyFiles.length > 1 ? await keyFilesByFingerprint(source, options) : undefined;
   const memory = new RollbackMemory(join(options.stateDir ?? stateFolder(), 'signatures'));
   const reader = new DocumentReader({ fetch, keys, memory, allowRollback, progress, now });
   const ref = (signature: VerifiedSignature | undefined): SourceRef =>
-    sourceRef(source, signature?.primaryFingerprint, keys !== undefined);
+    sourceRef(source, {
+      fingerprint: signature?.primaryFingerprint,
+      keyFile: files?.get(signature?.primaryFingerprint ?? '') ?? source.keyFiles[0],
+      checked: keys !== undefined,
+    });
   const index =
     source.format === 'simplestreams'
       ? await loadSimplestreams(reader, source.uri, ref)
@@ -188,7 +198,9 @@ function readStored(store: DocumentStore): Loader['fetch'] {
   };
 }
 
-function sourceRef(source: SourceConfig, fingerprint: string | undefined, checked: boolean): SourceRef {
-  const { name, uri, format, proxy, keyFiles } = source;
-  return { name, uri, format, proxy, keyFile: keyFiles[0], fingerprint, checked };
+function sourceRef(
+  { name, uri, format, proxy }: SourceConfig,
+  trust: Pick<SourceRef, 'fingerprint' | 'keyFile' | 'checked'>,
+): SourceRef {
+  return { name, uri, format, proxy, ...trust };
 }

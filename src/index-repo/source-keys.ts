@@ -34,6 +34,21 @@ export async function trustedKeys(
   );
 }
 
+/**
+ * Which of a source's key files has which primary key: paths by fingerprint (lower-case hex), the first file first.
+ *
+ * @throws TSB_KEY_INVALID
+ */
+export async function keyFilesByFingerprint(
+  source: SourceConfig,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const path of source.keyFiles.toReversed())
+    for (const key of await readKeyFile(path, options.signal)) files.set(key.getFingerprint(), path);
+  return files;
+}
+
 /** The keys of one local file. @throws TSB_KEY_INVALID when it cannot be read or holds no key */
 async function readKeyFile(path: string, signal?: AbortSignal): Promise<PublicKey[]> {
   try {

@@ -7,7 +7,7 @@ export interface SourceRef {
   readonly format: 'native' | 'simplestreams';
   /** Fingerprint (lower-case hex) of the primary key whose signature was verified. */
   readonly fingerprint?: string | undefined;
-  /** Path of the file with the keys that are trusted for this source. */
+  /** Path of the file that holds the key that has signed; before that is known, the first of the source's key files. */
   readonly keyFile?: string | undefined;
   /** `no`, `off`, `system` or a URL. */
   readonly proxy?: string | undefined;

@@ -74,6 +74,13 @@ describe('loadIndexes', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('names the key file that has the key', async () => {
+    server.set(URL, fixture('good.asc'));
+    const keyFiles = ['other', 'good', 'rsa'].map((name) => join(KEYS, `${name}.key.asc`));
+    const [index] = await load([source({ keyFiles })]);
+    expect(index!.source.keyFile).toBe(keyFiles[1]);
+  });
+
   it('loads from a path and a file URL, and keeps no copy of local files', async () => {
     cpSync(join(KEYS, 'good.asc'), join(root, 'index.asc'));
     for (const uri of [join(root, 'index.asc'), `file://${root}/index.asc`]) {
