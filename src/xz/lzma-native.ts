@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { TsbuilderError, messageOf } from '../errors.js';
 import type { BlockDecoder, DecoderOptions, XzEngine } from './engine.js';
-import { LZMA2_CHUNK_MAX, cutByContent } from './lzma2-chunks.js';
+import { cutByContent } from './lzma2-chunks.js';
 import { LZMA, LzmaFailure, TELL_UNSUPPORTED_CHECK, memlimitFor } from './lzma-result.js';
 
 type LzmaNative = (typeof import('lzma-native'))['default'];
@@ -9,6 +9,8 @@ type LzmaStream = InstanceType<LzmaNative['Stream']>;
 
 /** Output memory of the binding; it copies each filled one into a new Buffer. */
 const OUTPUT = 256 * 1024;
+/** Content of one call where chunks are small enough: the binding keeps all of it before it hands any over. */
+const CONTENT_PER_CALL = 256 * 1024;
 
 /**
  * The xz library inside the npm package lzma-native: slower than the system's, but there on every platform it has a binary for.
@@ -37,7 +39,7 @@ function lzmaNativeDecoder(binding: LzmaNative, options: DecoderOptions): BlockD
       try {
         stream.streamDecoder_(memlimitFor(options.dictionaryLimit), TELL_UNSUPPORTED_CHECK);
         stream.setBufsize(Math.min(OUTPUT, options.sliceSize));
-        const contents = decodeStream(stream, cutByContent(pieces, LZMA2_CHUNK_MAX), size);
+        const contents = decodeStream(stream, cutByContent(pieces, CONTENT_PER_CALL), size);
         yield* regroup(contents, output, bin);
       } finally {
         stream.resetUnderlying();

@@ -1,12 +1,9 @@
-/** Most content that one LZMA2 chunk can hold. */
-export const LZMA2_CHUNK_MAX = 2 * 1024 * 1024;
-
 /** The parts of a block's stream in front of LZMA2's first chunk: the stream header, and the block header's first byte. */
 const STREAM_HEADER = 12;
 
 /**
- * Cuts the pieces of a one-block xz stream so that no piece decodes to more than `limit` bytes of content
- * besides the rest of a chunk that an earlier piece began. `limit` is at least `LZMA2_CHUNK_MAX`.
+ * Cuts the pieces of a one-block xz stream between LZMA2 chunks, so that each decodes to `limit` bytes of content at most, or to
+ * one chunk (2 MiB at most), besides the rest of a chunk that an earlier piece began.
  *
  * A decoder that takes a piece and returns all of its content at once could otherwise be made to return 7000 times the size
  * of the piece. The last filter of a block is LZMA2, whose chunks say in front how much they hold (and decoders insist on it);
