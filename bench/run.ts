@@ -99,7 +99,7 @@ function starters(): Contender[] {
   ];
 }
 
-async function comparisons(inputs: Inputs): Promise<Comparison[]> {
+function comparisons(inputs: Inputs): Comparison[] {
   return [
     {
       id: 'template',
@@ -138,7 +138,7 @@ async function machine(): Promise<string> {
 await mkdir(SCRATCH, { recursive: true });
 const wanted = process.argv.slice(2);
 const rows: Row[] = [];
-for (const { id, title, about, contenders } of await comparisons(await prepareInputs(CLI, SCRATCH))) {
+for (const { id, title, about, contenders } of comparisons(await prepareInputs(CLI, SCRATCH))) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;
   console.error(title);
   const results = await compare(contenders, {

@@ -1,7 +1,5 @@
 import { Flags } from '@oclif/core';
-import type { TemplateQuery } from './build/open-templates.js';
 import { TsbuilderError } from './errors.js';
-import type { Progress } from './progress.js';
 
 /** A size as the user wrote it: absolute bytes, or bytes to add to the template's size. */
 export interface SizeArgument {
@@ -128,29 +126,3 @@ export const sourceFlags = {
   'no-cache': Flags.boolean({ description: 'keep no template', helpGroup: 'SOURCE' }),
   offline: Flags.boolean({ description: 'use only what is on this machine', helpGroup: 'SOURCE' }),
 };
-
-/** The parsed `sourceFlags`. */
-export interface SourceFlags {
-  readonly source?: string[] | undefined;
-  readonly fingerprint?: string[] | undefined;
-  readonly key?: string[] | undefined;
-  readonly 'check-signature': boolean;
-  readonly 'allow-rollback': boolean;
-  readonly cache?: string | undefined;
-  readonly offline: boolean;
-}
-
-/** The query of templates that the options of a command stand for. */
-export function queryOf(flags: SourceFlags, env: { progress: Progress; signal: AbortSignal }): TemplateQuery {
-  return {
-    sources: flags.source ?? [],
-    fingerprints: flags.fingerprint ?? [],
-    keys: flags.key ?? [],
-    checkSignature: flags['check-signature'],
-    allowRollback: flags['allow-rollback'],
-    cacheDir: flags.cache,
-    offline: flags.offline,
-    progress: env.progress,
-    signal: env.signal,
-  };
-}

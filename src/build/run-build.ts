@@ -42,7 +42,7 @@ export async function runBuild(plan: BuildPlan, context: BuildContext): Promise<
   } catch (error) {
     if (!isCacheDamage(error)) throw error;
     context.progress.warn(`${messageOf(error)}; the cached file has been set aside, fetching it again`);
-    return await buildOnce(plan, context);
+    return buildOnce(plan, context);
   }
 }
 

@@ -35,7 +35,7 @@ export async function templateOrRecipe(
       `no source serves ${wanted.name}; making it from its recipe, which takes some minutes, once`,
     );
     await makeTemplate(wanted);
-    return await choose(open, wanted);
+    return choose(open, wanted);
   }
 }
 

@@ -3,7 +3,7 @@ import { BaseCommand } from '../base-command.js';
 import type { OpenedTemplates } from '../build/open-templates.js';
 import { TsbuilderError } from '../errors.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
-import { jobsFlag, queryOf, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
+import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
 
 export default class Build extends BaseCommand<typeof Build> {
   static override summary = 'Build a disk from a template: tsbuilder NAME is short for tsbuilder build NAME.';
@@ -45,8 +45,8 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
       description: 'the disk to make (default: NAME.img or NAME.FORMAT)',
     }),
     format: Flags.string({
-      helpValue: 'FORMAT',
-      description: 'raw (default) or qcow2; with qemu-img also vmdk, vdi, vhdx',
+      helpValue: 'raw|qcow2|vmdk|vdi|vhdx|vpc',
+      description: 'format of the disk; all but raw and qcow2 need qemu-img',
       default: 'raw',
     }),
     size: sizeFlag({
@@ -178,6 +178,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
 
   private async openTemplates(): Promise<OpenedTemplates> {
     const { openTemplates } = await import('../build/open-templates.js');
-    return openTemplates(queryOf(this.flags, { progress: this.progress, signal: this.signal }));
+    const { templateQuery } = await import('../ui/template-query.js');
+    return openTemplates(templateQuery(this.flags, this));
   }
 }

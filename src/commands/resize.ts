@@ -23,9 +23,9 @@ export default class Resize extends BaseCommand<typeof Resize> {
   static override flags = {
     size: sizeFlag({ char: 's', required: true, description: 'new virtual size, or +SIZE to add' }),
     format: Flags.string({
-      helpValue: 'FORMAT',
+      helpValue: 'raw|qcow2|vmdk|vdi|vhdx|vpc',
       default: 'raw',
-      description: 'format of the new disk: raw, qcow2, or with qemu-img vmdk, vdi, vhdx',
+      description: 'format of the new disk; all but raw and qcow2 need qemu-img',
     }),
     expand: Flags.string({
       helpValue: 'PART',

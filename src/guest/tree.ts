@@ -105,7 +105,7 @@ export function openTree(base: BaseFilesystem, now: number): Tree {
     removedFolders: [],
     async child(folder, name) {
       const entry = (await tree.entries(folder)).entries.get(name);
-      return typeof entry === 'number' ? await load(entry) : entry;
+      return typeof entry === 'number' ? load(entry) : entry;
     },
     async entries(folder) {
       folder.folder ??= folderOf(folder.base ? await base.entries(folder.base.id) : new Map());

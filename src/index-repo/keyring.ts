@@ -32,7 +32,7 @@ async function readAllKeys(data: Uint8Array): Promise<Key[]> {
   const { readKeys } = await import('openpgp');
   if (data.length === 0) return [];
   // The first byte of a binary packet has its high bit set (RFC 9580 section 4.2); armour is ASCII.
-  if ((data[0] ?? 0) >= 0x80) return await readKeys({ binaryKeys: data });
+  if ((data[0] ?? 0) >= 0x80) return readKeys({ binaryKeys: data });
   const blocks = Buffer.from(data).toString('utf8').match(ARMOUR) ?? [];
   return (await Promise.all(blocks.map((armoredKeys) => readKeys({ armoredKeys })))).flat();
 }

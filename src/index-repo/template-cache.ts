@@ -82,7 +82,7 @@ async function ensure(
   } catch (error) {
     if (!isCacheDamage(error)) throw error;
     options.progress?.warn(`${(error as Error).message}; fetching it again`);
-    return await ensureOnce(cache, entry, options);
+    return ensureOnce(cache, entry, options);
   }
 }
 

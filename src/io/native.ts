@@ -28,7 +28,7 @@ export interface NativeLibrary {
  * Threads of the libuv pool. `main` sets UV_THREADPOOL_SIZE before anything loads; a program that uses these modules
  * without it gets libuv's default of 4.
  */
-export function threadPoolSize(): number {
+function threadPoolSize(): number {
   return Math.max(1, Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) || 4);
 }
 

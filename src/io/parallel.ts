@@ -28,10 +28,7 @@ export async function forEachParallel<T>(
  * Awaits every task; the first rejection aborts `controller` (so the others can stop) and is thrown after all of
  * them have settled.
  */
-export async function settleAll(
-  tasks: readonly Promise<unknown>[],
-  controller: AbortController,
-): Promise<void> {
+async function settleAll(tasks: readonly Promise<unknown>[], controller: AbortController): Promise<void> {
   let failure: { error: unknown } | undefined;
   await Promise.all(
     tasks.map((task) =>

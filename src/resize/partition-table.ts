@@ -37,9 +37,7 @@ export async function readPartitionTable(
   const gpt = await readGpt(head, sectorSizes);
   if (gpt) return gpt;
   if (!hasMbr(data) || (await isWholeDisk(head))) return undefined;
-  return options.sectorSize === undefined
-    ? await readMbrOfEither(head)
-    : await readMbr(head, options.sectorSize);
+  return options.sectorSize === undefined ? readMbrOfEither(head) : readMbr(head, options.sectorSize);
 }
 
 /** A filesystem that begins in the first sector leaves room for boot code, and what looks like a table may be part of that. */
