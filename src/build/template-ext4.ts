@@ -54,9 +54,11 @@ export async function removeTree(workDir: string): Promise<void> {
 
 async function unpackTree(context: TemplateContext, tar: string): Promise<string> {
   const tree = join(context.workDir, 'tree');
+  // Device nodes cannot be made in a user namespace, and the kernel makes them in every boot; the folder must be there.
+  const skip = ['--anchored', '--exclude=./dev/*'];
   const keep = ['--numeric-owner', '--same-permissions', '--same-owner', '--xattrs', '--xattrs-include=*'];
   await execAsRoot('mkdir', ['-m', '0755', tree], { signal: context.signal });
-  await execAsRoot('tar', ['--extract', '--file', tar, '--directory', tree, ...keep], {
+  await execAsRoot('tar', ['--extract', '--file', tar, '--directory', tree, ...skip, ...keep], {
     signal: context.signal,
   });
   return tree;

@@ -112,7 +112,8 @@ async function makeEsp(context: TemplateContext, disk: string, tar: string): Pro
   const env = { ...e2fsEnv(), SOURCE_DATE_EPOCH: String(identity.epoch), TZ: 'UTC' };
   const esp = join(workDir, 'esp.img');
   await createSparse(esp, ESP.length);
-  const fat = ['-F', '32', '-n', 'ESP', '-i', identity.volumeId('esp'), '--invariant'];
+  // --invariant fixes the time stamp, and the volume id too unless that comes after it.
+  const fat = ['--invariant', '-F', '32', '-n', 'ESP', '-i', identity.volumeId('esp')];
   await exec('mkfs.vfat', [...fat, esp], { env, signal, debianPackage: 'dosfstools' });
   const mtools = { env, signal, debianPackage: 'mtools' };
   await exec('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT', '::/EFI/debian'], mtools);

@@ -8,7 +8,7 @@ import type { RecipeFile } from './template-schema.js';
 
 /**
  * Installs a recipe's packages into a fresh tree with mmdebstrap, puts its files in, runs its script there, and packs
- * the tree as a tar file with its owners, modes and extended attributes, without the content of /dev.
+ * the tree as a tar file with its owners, modes and extended attributes.
  *
  * @returns the path of the tar file
  * @throws TSB_TOOL_MISSING, or TSB_TOOL_FAILED with the end of what mmdebstrap said
@@ -27,7 +27,6 @@ export async function makeTree(
     [
       `--mode=${isRoot() ? 'root' : 'unshare'}`,
       '--format=tar',
-      '--skip=output/dev',
       `--variant=${variant}`,
       `--architectures=${architecture}`,
       ...(await aptProxyOptions(signal)).map((option) => `--aptopt=${option}`),

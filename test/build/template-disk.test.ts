@@ -53,6 +53,7 @@ async function makeTar(): Promise<string> {
   await put('usr/lib/shim/shimx64.efi.signed', 'shim');
   await put('usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', 'grub');
   await put('etc/hostname', 'mini\n');
+  await put('dev/console', 'stands for a device node');
   for (let index = 0; index < 300; index += 1) await put(`many/${index}`, 'x'.repeat(index * 37));
   await symlink('hostname', join(tree, 'etc', 'link'));
   await link(join(tree, 'etc/hostname'), join(tree, 'etc', 'hard'));
@@ -84,6 +85,7 @@ describe('layout gpt-uefi', () => {
     ]);
     expect((await run('sgdisk', ['--verify', disk])).stdout).toContain('No problems found');
     await run('e2fsck', ['-fn', `${disk}?offset=${ROOT_OFFSET}`]);
+    expect((await debugfs(disk, 'ls -p /dev')).split('\n').filter((line) => line !== '')).toHaveLength(2);
     expect(await debugfs(disk, 'stat /etc/hostname')).toMatch(/Mode: +0644[\s\S]*User: +1234[\s\S]*Links: 2/);
     expect(await debugfs(disk, 'stat /usr/bin/su')).toMatch(/Mode: +04755/);
     expect(await debugfs(disk, 'stat /etc/link')).toContain('Fast link dest: "hostname"');
@@ -109,7 +111,17 @@ describe('layout gpt-uefi', () => {
       `linux /vmlinuz root=UUID=${context.identity.uuid('root filesystem')} ro console=ttyS0\n`,
     );
     expect(files.get('/boot/grub/grub.cfg')).toContain("menuentry 'Minis system' {");
-    expect(files.get('/etc/fstab')).toMatch(/^UUID=[0-9A-F]{4}-[0-9A-F]{4} \/boot\/efi vfat/m);
+    const idOf = async (offset: number): Promise<string> =>
+      (
+        await run('blkid', ['-p', '-s', 'UUID', '-o', 'value', '--offset', String(offset), disk])
+      ).stdout.trim();
+    expect(files.get('/etc/fstab')).toBe(
+      [
+        `UUID=${await idOf(ROOT_OFFSET)} / ext4 errors=remount-ro 0 1`,
+        `UUID=${await idOf(1024 ** 2)} /boot/efi vfat umask=0077 0 1`,
+        '',
+      ].join('\n'),
+    );
   });
 
   it('is the same to the byte whenever it is made', async () => {

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 
 const FIRMWARE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+/** What a boot that has failed says: no need to wait for the end of the time. */
+const HOPELESS = /Kernel panic|\(initramfs\) |grub rescue>|BdsDxe: No bootable option|emergency mode/;
 const VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
 
 /** What a machine said on its serial console. */
@@ -31,19 +33,20 @@ export async function bootUntil(
   ]);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let text = '';
+  let timer: NodeJS.Timeout | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const fail = (why: string): void => reject(new Error(`${why}; console:\n${plain(text).slice(-3000)}`));
-      const timer = setTimeout(() => fail(`no ${pattern} after ${timeoutMs / 1000} s`), timeoutMs);
+      const fail = (why: string): void => reject(new Error(`${why}; console:\n${plain(text).slice(-9000)}`));
+      timer = setTimeout(() => fail(`no ${pattern} after ${timeoutMs / 1000} s`), timeoutMs);
       child.once('error', reject);
       child.once('close', (code) => {
-        clearTimeout(timer);
         fail(`qemu ended with status ${code ?? 'none'}`);
       });
       const read = (data: Buffer): void => {
         text += data.toString('latin1');
-        if (!pattern.test(plain(text))) return;
-        clearTimeout(timer);
+        const sofar = plain(text);
+        if (HOPELESS.test(sofar)) fail('the boot has failed');
+        if (!pattern.test(sofar)) return;
         resolve();
       };
       child.stdout.on('data', read);
@@ -51,6 +54,7 @@ export async function bootUntil(
     });
     return { console: plain(text), seconds: (Date.now() - begin) / 1000 };
   } finally {
+    clearTimeout(timer);
     child.kill('SIGKILL');
     await ended;
   }
