@@ -67,7 +67,7 @@ export async function readBlockHeader(
 }
 
 /** Why bytes are no block header. */
-export class BlockHeaderError extends Error {
+class BlockHeaderError extends Error {
   override readonly name = 'BlockHeaderError';
   constructor(
     message: string,

@@ -27,7 +27,7 @@ export interface DecodeXzOptions {
 }
 
 /** Measured: larger slices fall out of a CPU's cache before they are written, smaller ones cost more calls. */
-export const SLICE = 1024 * 1024;
+const SLICE = 1024 * 1024;
 /** Four times what `xz -9` uses. */
 export const DICTIONARY_LIMIT = 256 * 1024 * 1024;
 

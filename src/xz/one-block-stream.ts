@@ -5,7 +5,7 @@ import { encodeStreamFooter, encodeStreamHeader } from './stream-flags.js';
 import { encodeVli } from './vli.js';
 
 /** Largest read of compressed bytes at once. */
-export const INPUT_CHUNK = 1024 * 1024;
+const INPUT_CHUNK = 1024 * 1024;
 
 /** A block to be decoded: where its bytes are, and what its stream's header says. */
 export interface BlockInput {

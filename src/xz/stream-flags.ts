@@ -6,8 +6,7 @@ export const STREAM_EDGE = 12;
 const HEADER_MAGIC = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
 const FOOTER_MAGIC = Buffer.from('YZ');
 
-/** Bytes of the integrity check by its id (section 2.1.1.2). */
-const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
+/** Integrity checks by id (section 2.1.1.2). */
 const CHECK_NAMES: Readonly<Record<number, string>> = { 0: 'None', 1: 'CRC32', 4: 'CRC64', 10: 'SHA-256' };
 
 /** What is wrong with a stream header or footer: damaged bytes, or flags of a later version of the format. */
@@ -18,11 +17,6 @@ export interface EdgeFault {
 /** Whether `head`, the first bytes of a file, begin like an xz file. At least 6 bytes are needed to say yes. */
 export function isXz(head: Uint8Array): boolean {
   return head.length >= HEADER_MAGIC.length && HEADER_MAGIC.equals(head.subarray(0, HEADER_MAGIC.length));
-}
-
-/** Bytes at the end of each block that hold its check of type `check` (0 to 15). */
-export function checkSize(check: number): number {
-  return CHECK_SIZES[check] ?? 0;
 }
 
 /** `check` in the words of `xz --list`: None, CRC32, CRC64, SHA-256, Unknown-N. */

@@ -1,5 +1,5 @@
 /** Longest encoding of a number in an xz file, in bytes (xz file format 1.2.1, section 1.2). */
-export const VLI_MAX_BYTES = 9;
+const VLI_MAX_BYTES = 9;
 
 /** Why bytes are no valid variable-length integer. */
 export type VliFault = 'cut' | 'too-long' | 'not-minimal' | 'too-large';
