@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, vi } from 'vitest';
 import { type ByteSource, bytesSource } from '../../src/io/byte-source.js';
 import { decodeXz } from '../../src/xz/decode-xz.js';
 import { readXzIndex } from '../../src/xz/xz-index.js';
@@ -82,17 +82,24 @@ export async function decodeAll(
   return { content, zeroCalls, dataCalls };
 }
 
+/** The xz libraries there are on the machines that run tests, and how each is asked for. */
+const ENGINES = [
+  { engine: 'liblzma', title: 'the liblzma chosen by default', env: { TSBUILDER_XZ: 'liblzma' } },
+  {
+    engine: 'liblzma',
+    title: "the system's liblzma",
+    env: { TSBUILDER_XZ: 'liblzma', TSBUILDER_LIBLZMA: 'liblzma.so.5' },
+  },
+  { engine: 'lzma-native', title: 'lzma-native', env: { TSBUILDER_XZ: 'lzma-native' } },
+] as const;
+
 /** Runs `body`'s tests once with each xz library. */
 export function describeEachEngine(name: string, body: (engine: string) => void): void {
-  describe.each(['liblzma', 'lzma-native'])(`${name}, %s`, (engine) => {
-    const before = process.env['TSBUILDER_XZ'];
+  describe.each(ENGINES)(`${name}, $title`, ({ engine, env }) => {
     beforeAll(() => {
-      process.env['TSBUILDER_XZ'] = engine;
+      for (const [variable, value] of Object.entries(env)) vi.stubEnv(variable, value);
     });
-    afterAll(() => {
-      if (before === undefined) delete process.env['TSBUILDER_XZ'];
-      else process.env['TSBUILDER_XZ'] = before;
-    });
+    afterAll(() => vi.unstubAllEnvs());
     body(engine);
   });
 }
