@@ -1,5 +1,6 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { EXIT, TsbuilderError } from './errors.js';
+import { printableJson } from './io/printable.js';
 import type { Progress } from './progress.js';
 import { chooseProgress } from './ui/choose-progress.js';
 import { failureObject, formatFailure, toFailure } from './ui/failure.js';
@@ -66,6 +67,11 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     return () => {
       for (const name of names) process.off(name, onSignal);
     };
+  }
+
+  /** Without oclif's colours: the result is for programs, and may hold text from anywhere. */
+  protected override logJson(value: unknown): void {
+    process.stdout.write(`${printableJson(value)}\n`);
   }
 
   protected override catch(error: Error): Promise<void> {

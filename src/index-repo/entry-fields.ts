@@ -1,7 +1,7 @@
 import type { TsbuilderError } from '../errors.js';
 import { resolveBeside } from './index-location.js';
 import { type Field, type Section, type TextOrigin, indexError } from './index-lexer.js';
-import { printable } from './printable.js';
+import { printable } from '../io/printable.js';
 
 /** The fields of one section, looked up by key, with errors that name the place. */
 export class EntryFields {

@@ -1,3 +1,4 @@
+import { printableJson } from '../io/printable.js';
 import { redactUrl } from '../io/redact-url.js';
 import type { ListOptions } from './format-list.js';
 import type { SourceRef, TemplateEntry } from './template-entry.js';
@@ -52,12 +53,7 @@ export function listJson(entries: readonly TemplateEntry[], options: ListOptions
 
 /** {@link listJson} as text for a terminal: characters that could move the cursor or reorder text are escaped. */
 export function formatListJson(entries: readonly TemplateEntry[], options: ListOptions): string {
-  const json = JSON.stringify(listJson(entries, options), undefined, 2);
-  const escaped = json.replace(
-    /[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return `${escaped}\n`;
+  return `${printableJson(listJson(entries, options))}\n`;
 }
 
 function sourceJson({ name, uri, fingerprint, keyFile }: SourceRef): ListJson['sources'][number] {

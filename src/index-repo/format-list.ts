@@ -1,7 +1,7 @@
 import { formatSize } from '../io/format-size.js';
 import { redactUrl } from '../io/redact-url.js';
 import { chooseNotes } from './choose-notes.js';
-import { printable, printableLines } from './printable.js';
+import { printable, printableLines } from '../io/printable.js';
 import type { SourceRef, TemplateEntry } from './template-entry.js';
 
 /** What lists are made from besides the entries. */

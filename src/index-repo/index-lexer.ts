@@ -1,6 +1,6 @@
 import { TsbuilderError } from '../errors.js';
 import { redactUrl } from '../io/redact-url.js';
-import { printable } from './printable.js';
+import { printable } from '../io/printable.js';
 
 /** A place in an index, both counted from 1. */
 export interface Position {

@@ -4,7 +4,7 @@ import { redactUrl } from '../io/redact-url.js';
 import { isClearsigned, openEnvelope } from './clearsign-envelope.js';
 import type { DocumentStore } from './document-store.js';
 import type { VerifiedSignature } from './judge-signature.js';
-import { printable } from './printable.js';
+import { printable } from '../io/printable.js';
 import type { RollbackMemory, SignedVersion } from './rollback.js';
 import { decodeText, verifyClearsigned } from './signature.js';
 

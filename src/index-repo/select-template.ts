@@ -1,7 +1,7 @@
 import { EXIT, TsbuilderError } from '../errors.js';
 import { hostArchitecture, normaliseArchitecture } from './architecture.js';
 import { closeNames } from './close-names.js';
-import { printable } from './printable.js';
+import { printable } from '../io/printable.js';
 import { compareRevisions } from './revision.js';
 import type { TemplateEntry } from './template-entry.js';
 

@@ -3,7 +3,7 @@ import { TsbuilderError } from '../errors.js';
 import { parseLocation } from '../io/source-location.js';
 import { type Section, readSections } from './index-lexer.js';
 import { parseFingerprint } from './keyring.js';
-import { printable } from './printable.js';
+import { printable } from '../io/printable.js';
 import type { SourceConfig } from './source-config.js';
 
 /** What a .conf file says about one `[id]`. */

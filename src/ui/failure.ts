@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { TsbuilderError, messageOf } from '../errors.js';
-import { printableLines } from '../index-repo/printable.js';
+import { printableLines } from '../io/printable.js';
 
 /**
  * `error` as ours: an abort, whatever it broke on its way, is the interruption that caused it; what oclif's parser says

@@ -1,7 +1,7 @@
 import type { DescribedPartition } from '../build/describe-disk.js';
 import type { DescribedImage, DescribedQcow2, DescribedXz } from '../build/describe-image.js';
 import { formatSize } from '../io/format-size.js';
-import { printable } from '../index-repo/printable.js';
+import { printable } from '../io/printable.js';
 import { formatTable } from './table.js';
 
 /** What `tsbuilder info` prints. Texts from the image are escaped for the terminal. */

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import ora, { type Ora } from 'ora';
 import { formatSize } from '../io/format-size.js';
 import type { Progress, Step } from '../progress.js';
-import { printable } from '../index-repo/printable.js';
+import { printable } from '../io/printable.js';
 
 const INTERVAL_MS = 100;
 

@@ -1,5 +1,5 @@
 import type { Progress, Step } from '../progress.js';
-import { printable } from '../index-repo/printable.js';
+import { printable } from '../io/printable.js';
 
 /** Where lines go. */
 export interface LineSink {

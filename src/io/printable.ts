@@ -20,3 +20,11 @@ export function printable(text: string): string {
 export function printableLines(text: string): string[] {
   return text.split('\n').map((line) => printable(line.replaceAll('\t', '    ')));
 }
+
+/** `value` as JSON that is fit for a terminal: the same characters are written as JSON's own escapes. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value, undefined, 2).replace(
+    /[^\P{Cc}\n]|[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
