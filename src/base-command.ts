@@ -1,4 +1,4 @@
-import { Command, Flags, type Interfaces } from '@oclif/core';
+import { Command, Flags, type Interfaces, ux } from '@oclif/core';
 import { EXIT, TsbuilderError } from './errors.js';
 import { printableJson } from './io/printable.js';
 import type { Progress } from './progress.js';
@@ -71,7 +71,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
 
   /** Without oclif's colours: the result is for programs, and may hold text from anywhere. */
   protected override logJson(value: unknown): void {
-    process.stdout.write(`${printableJson(value)}\n`);
+    ux.stdout(printableJson(value));
   }
 
   protected override catch(error: Error): Promise<void> {
