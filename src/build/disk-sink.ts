@@ -1,9 +1,12 @@
 import type { DiskWriter } from '../image/disk-writer.js';
 import { splitZeroRuns } from '../image/zero.js';
 
-/** Takes the content of a disk in pieces, in any order. A piece's buffer is free for reuse once its promise resolves. */
+/**
+ * Takes the content of a disk in pieces, in any order. A piece's buffer is free for reuse once its promise resolves. When
+ * `signal` is aborted no more pieces will come.
+ */
 export interface DiskSink {
-  data(offset: number, data: Uint8Array): Promise<void>;
+  data(offset: number, data: Uint8Array, signal?: AbortSignal): Promise<void>;
   zero(offset: number, length: number): Promise<void>;
 }
 

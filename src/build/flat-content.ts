@@ -49,7 +49,7 @@ function flatContent(
       for (const { offset, length } of extents.filter((extent) => !extent.data))
         await sink.zero(offset, length);
       const copy = async ({ offset, length }: Omit<Extent, 'data'>, inner: AbortSignal): Promise<void> => {
-        await sink.data(offset, await disk.read(offset, length, inner));
+        await sink.data(offset, await disk.read(offset, length, inner), inner);
         onProgress?.(length);
       };
       await forEachParallel(chunks(data), copy, { jobs, signal });

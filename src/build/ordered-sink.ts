@@ -15,7 +15,7 @@ interface Waiting {
  */
 export function orderedSink(
   write: (data: Uint8Array) => Promise<void>,
-  options: { windowBytes?: number | undefined; signal?: AbortSignal | undefined } = {},
+  options: { windowBytes?: number | undefined } = {},
 ): DiskSink {
   const window = options.windowBytes ?? DEFAULT_WINDOW;
   const ahead = new Map<number, Waiting>();
@@ -42,19 +42,32 @@ export function orderedSink(
     await chain;
   };
   return {
-    async data(offset, data) {
+    async data(offset, data, signal) {
       if (offset !== position && kept + data.length <= window) {
         kept += data.length;
         await accept(offset, { data: Uint8Array.from(data), length: data.length });
-        return;
+      } else {
+        await released(signal, (release) => accept(offset, { data, length: data.length, release }));
       }
-      await new Promise<void>((release, reject) => {
-        options.signal?.addEventListener('abort', () => reject(options.signal?.reason as Error), {
-          once: true,
-        });
-        accept(offset, { data, length: data.length, release }).catch(reject);
-      });
     },
     zero: (offset, length) => accept(offset, { data: undefined, length }),
   };
+}
+
+/** Waits until the piece that `offer` offers has been written and released, or `signal` is aborted. */
+async function released(
+  signal: AbortSignal | undefined,
+  offer: (release: () => void) => Promise<void>,
+): Promise<void> {
+  let stop = (): void => undefined;
+  try {
+    await new Promise<void>((release, reject) => {
+      stop = () => reject(signal?.reason as Error);
+      signal?.addEventListener('abort', stop);
+      if (signal?.aborted) stop();
+      else offer(release).catch(reject);
+    });
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
 }

@@ -20,7 +20,7 @@ export function xzContent(source: ByteSource, index: XzIndex): DiskContent {
         index,
         jobs,
         signal,
-        onData: (offset, data) => sink.data(offset, data),
+        onData: (offset, data, inner) => sink.data(offset, data, inner),
         onZero: (offset, length) => sink.zero(offset, length),
         onProgress,
       }),

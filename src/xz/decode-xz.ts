@@ -13,8 +13,11 @@ export interface DecodeXzOptions {
   readonly index: XzIndex;
   /** Blocks decoded at once. Each takes its dictionary and about 8 MiB of memory. */
   readonly jobs: number;
-  /** Content at `offset`. `data` is reused once the promise has resolved. Calls come in any order, `jobs` at once. */
-  readonly onData: (offset: number, data: Uint8Array) => Promise<void>;
+  /**
+   * Content at `offset`. `data` is reused once the promise has resolved. Calls come in any order, `jobs` at once; who lets
+   * one wait for another must stop when `signal` is aborted, which tells that the other will not come.
+   */
+  readonly onData: (offset: number, data: Uint8Array, signal: AbortSignal) => Promise<void>;
   /** `length` bytes at `offset` are zero. */
   readonly onZero: (offset: number, length: number) => Promise<void>;
   /** How many bytes of the file were used up and how many of the content delivered since the last call. */
@@ -104,7 +107,7 @@ async function deliverSlices(input: BlockInput, work: Work): Promise<boolean> {
       await onZero(offset, slice.length);
     } else {
       zero = false;
-      await onData(offset, slice);
+      await onData(offset, slice, work.signal);
     }
     onProgress?.(compressedShare(block, done, slice.length), slice.length);
     done += slice.length;

@@ -79,8 +79,8 @@ describe('orderedSink', () => {
 
   it('lets go of a waiting producer on abort and reports a failing writer to everyone', async () => {
     const controller = new AbortController();
-    const sink = orderedSink(() => Promise.resolve(), { windowBytes: 0, signal: controller.signal });
-    const waiting = sink.data(5, new Uint8Array(1));
+    const sink = orderedSink(() => Promise.resolve(), { windowBytes: 0 });
+    const waiting = sink.data(5, new Uint8Array(1), controller.signal);
     controller.abort(new Error('stop'));
     await expect(waiting).rejects.toThrow('stop');
 
