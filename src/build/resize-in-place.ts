@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { TsbuilderError } from '../errors.js';
+import { writeFully } from '../image/write-fully.js';
 import { readFully } from '../io/file-source.js';
 import { formatSize } from '../io/format-size.js';
 import type { Progress } from '../progress.js';
@@ -24,7 +25,7 @@ export async function applyInPlace(
   const handle = await open(path, 'r+');
   try {
     await prepare(path, handle, { resize, moves, ...options });
-    for (const { offset, data } of resize.literals) await handle.write(data, 0, data.length, offset);
+    for (const { offset, data } of resize.literals) await writeFully({ path, handle }, offset, data);
     await handle.sync();
   } finally {
     await handle.close();
@@ -79,7 +80,7 @@ async function copyMoves(path: string, handle: FileHandle, work: Preparation): P
     for (let done = 0; done < length; done += CHUNK) {
       const data = buffer.subarray(0, Math.min(CHUNK, length - done));
       await readFully(path, handle, { data, offset: from + done, signal: work.signal });
-      await handle.write(data, 0, data.length, to + done);
+      await writeFully({ path, handle }, to + done, data);
       step.advance(data.length);
     }
   }

@@ -1,13 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
-import { convertImage } from '../image/convert-image.js';
+import { assertFormat, convertImage } from '../image/convert-image.js';
 import { openRawWriter } from '../image/raw-writer.js';
 import { openFileSource } from '../io/file-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
 import { openSource } from '../io/open-source.js';
 import { type OutputFile, openOutputFile, openScratchFile } from '../io/output-file.js';
 import type { Progress } from '../progress.js';
-import { type GrowResult, growFilesystems } from '../resize/grow-filesystem.js';
+import { type GrowResult, assertGrowTools, growFilesystems } from '../resize/grow-filesystem.js';
 import { type ResizePlan, planResize } from '../resize/plan-resize.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
 import { applyInPlace } from './resize-in-place.js';
@@ -45,7 +45,8 @@ export interface ResizeResult {
  * @throws TSB_USAGE for options that contradict each other, and the codes of planning, writing and growing
  */
 export async function runResize(request: ResizeRequest): Promise<ResizeResult> {
-  if (request.inPlace === (request.output !== undefined)) {
+  const hasOutput = request.output !== undefined;
+  if (request.inPlace ? hasOutput : !hasOutput) {
     throw new TsbuilderError(
       'TSB_USAGE',
       request.inPlace ? '--in-place takes no second disk' : 'the new disk needs a name',
@@ -60,24 +61,26 @@ export async function runResize(request: ResizeRequest): Promise<ResizeResult> {
 }
 
 async function resizeToFile(request: ResizeRequest, path: string): Promise<ResizeResult> {
-  await using output = await openOutputFile(path, request);
+  await assertFormat(request.format);
+  await using output = request.dryRun ? undefined : await openOutputFile(path, request);
   await using source = await openSource(request.input, { signal: request.signal });
   await using content = await openDiskContent(source, {
     path: localPath(request.input),
     signal: request.signal,
   });
-  return await writeResized(request, content, output);
+  const resize = await planFor(request, content);
+  if (!output) return { output: path, resize, grown: [] };
+  await assertGrowTools(resize, request.signal);
+  return await writeResized(request, { content, output, resize });
 }
 
 async function writeResized(
   request: ResizeRequest,
-  content: DiskContent,
-  output: OutputFile,
+  work: { content: DiskContent; output: OutputFile; resize: ResizePlan },
 ): Promise<ResizeResult> {
   const { signal, progress, format, sync } = request;
+  const { content, output, resize } = work;
   const { path } = output;
-  const resize = await planFor(request, content);
-  if (request.dryRun) return { output: path, resize, grown: [] };
   await assertFreeSpace(dirname(path), content.estimatedAllocation);
   await using scratch = format === 'raw' ? undefined : await openScratchFile(path);
   const disk = scratch?.tempPath ?? output.tempPath;
@@ -94,7 +97,7 @@ async function writeResized(
 }
 
 async function resizeInPlace(request: ResizeRequest): Promise<ResizeResult> {
-  const { signal, progress, sync } = request;
+  const { signal, progress } = request;
   const path = resolve(request.input);
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
@@ -105,8 +108,12 @@ async function resizeInPlace(request: ResizeRequest): Promise<ResizeResult> {
   }
   const resize = await planFor(request, content);
   if (request.dryRun) return { output: path, resize, grown: [] };
+  await assertGrowTools(resize, signal);
   await applyInPlace(path, resize, { progress, signal });
-  return { output: path, resize, grown: await growFilesystems(resize, path, { signal, progress, sync }) };
+  // This is the only copy, and half way: an interruption waits until its filesystems are whole, and nothing is left unflushed.
+  const grown = await growFilesystems(resize, path, { progress, sync: true });
+  signal.throwIfAborted();
+  return { output: path, resize, grown };
 }
 
 async function planFor(request: ResizeRequest, content: DiskContent): Promise<ResizePlan> {

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { DiskWriter } from '../image/disk-writer.js';
+import { writeFully } from '../image/write-fully.js';
 import type { Progress } from '../progress.js';
 import { type ResizePlan, mapRange } from '../resize/plan-resize.js';
 import type { DiskContent } from './disk-content.js';
@@ -39,7 +40,7 @@ export function planMap(resize: ResizePlan): RangeMap {
 export async function writeLiterals(path: string, resize: ResizePlan): Promise<void> {
   const handle = await open(path, 'r+');
   try {
-    for (const { offset, data } of resize.literals) await handle.write(data, 0, data.length, offset);
+    for (const { offset, data } of resize.literals) await writeFully({ path, handle }, offset, data);
   } finally {
     await handle.close();
   }

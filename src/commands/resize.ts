@@ -32,7 +32,7 @@ export default class Resize extends BaseCommand<typeof Resize> {
       description: 'partition to grow, such as /dev/sda3 or 3 (default: the last that can)',
     }),
     lvexpand: Flags.string({ helpValue: 'LV', description: 'logical volume to grow, such as /dev/vg/root' }),
-    'in-place': Flags.boolean({ description: 'grow the raw disk IN itself' }),
+    'in-place': Flags.boolean({ default: false, description: 'grow the raw disk IN itself' }),
     jobs: jobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
     sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
@@ -42,7 +42,7 @@ export default class Resize extends BaseCommand<typeof Resize> {
   protected override async execute(): Promise<unknown> {
     const { runResize } = await import('../build/run-resize.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
-    const { formatResizePlan } = await import('../resize/format-plan.js');
+    const { formatResizePlan, summarizeResizePlan } = await import('../resize/format-plan.js');
     const { flags, args, signal, progress } = this;
     const result = await runResize({
       input: args.in,
@@ -60,6 +60,6 @@ export default class Resize extends BaseCommand<typeof Resize> {
       signal,
     });
     if (!flags.quiet) this.log(formatResizePlan(result.resize));
-    return result;
+    return { ...result, resize: summarizeResizePlan(result.resize) };
   }
 }
