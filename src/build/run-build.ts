@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { messageOf } from '../errors.js';
 import { assertFormat, convertImage } from '../image/convert-image.js';
+import type { Qcow2Options } from '../image/qcow2-writer.js';
 import { isCacheDamage } from '../index-repo/template-cache.js';
+import type { ByteSource } from '../io/byte-source.js';
 import { openFileSource } from '../io/file-source.js';
 import { openSource } from '../io/open-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
@@ -52,12 +54,16 @@ async function describeFile(path: string, signal: AbortSignal): Promise<Describe
 }
 
 /**
- * Checks before any work that the output can be made and the format written.
+ * Checks before any work that the format can be written and, but for a dry run, that the output can be made.
  *
  * @throws TSB_USAGE, TSB_TOOL_MISSING, TSB_OUTPUT_EXISTS, TSB_OUTPUT_UNUSABLE, TSB_LOCKED
  */
-export async function assertOutput(path: string, options: { format: string; force: boolean }): Promise<void> {
-  await assertFormat(options.format);
+export async function assertOutput(
+  path: string,
+  options: Qcow2Options & { format: string; force: boolean; dryRun: boolean },
+): Promise<void> {
+  await assertFormat(options.format, options);
+  if (options.dryRun) return;
   await using _ = await openOutputFile(path, { force: options.force });
 }
 
@@ -65,14 +71,23 @@ export async function assertOutput(path: string, options: { format: string; forc
  * What a build would do to the partitions, from the start of the template: a cached or local file, or a few range
  * requests. The bytes are not verified.
  *
- * @throws TSB_NO_RANGES when the server can only send the whole file, and the codes of planning
+ * @throws TSB_NO_RANGES when the server can only send the whole file, TSB_OFFLINE, and the codes of planning
  */
 export async function planPartitions(plan: BuildPlan, context: BuildContext): Promise<ResizePlan> {
-  const { entry, signal } = context;
-  const path = await context.cache.lookup(entry);
-  await using source = await openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
+  const { signal } = context;
+  await using source = await openForPlan(context);
   await using packed = await openDiskContent(source, { signal });
   return await planFor(plan, packed, context);
+}
+
+async function openForPlan({ entry, cache, offline, signal }: BuildContext): Promise<ByteSource> {
+  const path = await cache.lookup(entry);
+  if (path === undefined && offline) {
+    // What the cache says to a build it says to the plan of one.
+    await using handle = await cache.fetch(entry, { offline, signal });
+    return await openSource(handle.source.name, { signal });
+  }
+  return openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
 }
 
 async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildResult> {

@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { openBlockDeviceWriter } from '../image/block-device-writer.js';
-import { openQcow2Writer } from '../image/qcow2-writer.js';
+import { assertFormat } from '../image/convert-image.js';
+import { type Qcow2Options, openQcow2Writer } from '../image/qcow2-writer.js';
 import { openRawWriter } from '../image/raw-writer.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
@@ -57,6 +58,25 @@ export function defaultUnpackedName(source: string): string {
 }
 
 /**
+ * Checks before any work that the options fit together.
+ *
+ * @throws TSB_USAGE, TSB_TOOL_MISSING
+ */
+export async function assertUnpackOptions(
+  options: Qcow2Options & { output: string; format: string; json: boolean },
+): Promise<void> {
+  const { output, format, json } = options;
+  await assertFormat(format, options);
+  if (output !== '-' || (format === 'raw' && !json)) return;
+  const problem = json
+    ? 'the result of --json would be mixed with the content'
+    : `a ${format} disk cannot be written in one go`;
+  throw new TsbuilderError('TSB_USAGE', `standard output: ${problem}`, {
+    hint: 'Name a file as the output.',
+  });
+}
+
+/**
  * Unpacks an xz file in parallel. The whole content is checked against the file's own integrity checks before a new
  * file's name appears; a device or a pipe has got some of the data by the time an error is found.
  *
@@ -98,7 +118,7 @@ async function unpackToFile(content: DiskContent, request: UnpackRequest): Promi
 async function streamToStdout(content: DiskContent, request: UnpackRequest): Promise<void> {
   using step = request.progress.step('Decoding', content.streamedBytes);
   const { jobs, signal } = request;
-  await content.stream(orderedSink(writeStdout, { signal }), {
+  await content.stream(orderedSink(writeStdout), {
     jobs,
     signal,
     onProgress: (bytes) => step.advance(bytes),

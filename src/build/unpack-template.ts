@@ -22,6 +22,9 @@ export interface TemplateWork {
   readonly disk: string;
 }
 
+/** What may have gone wrong only because the bytes are not those that were signed. */
+const CONTENT_FAULTS: readonly number[] = [EXIT.checksum, EXIT.guest];
+
 /** Decodes the template into `disk` while it arrives, verifies it, and returns the plan that both agree on. */
 export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
   const { plan, context, handle, disk } = work;
@@ -41,8 +44,9 @@ export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
     assertSamePlan(handle, resize, await planFor(plan, verified, context));
     return resize;
   } catch (error) {
-    // A damaged file fails in the decoder first. Its checksum explains that better, and sets a bad cache entry aside.
-    if (error instanceof TsbuilderError && error.exit === EXIT.checksum) await handle.verify(signal);
+    // A damaged file fails in the decoder first, or its partition table looks damaged. Its checksum explains that better,
+    // and sets a bad cache entry aside.
+    if (error instanceof TsbuilderError && CONTENT_FAULTS.includes(error.exit)) await handle.verify(signal);
     throw error;
   }
 }

@@ -96,7 +96,8 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     const { defaultOutput } = await import('../build/plan-build.js');
     const { assertOutput } = await import('../build/run-build.js');
     const path = output ?? defaultOutput(name, this.flags.format);
-    if (!this.flags['dry-run']) await assertOutput(path, this.flags);
+    const { format, force, compress, 'cluster-size': clusterSize, 'dry-run': dryRun } = this.flags;
+    await assertOutput(path, { format, force, compress, clusterSize, dryRun });
     return this.build(name, path);
   }
 

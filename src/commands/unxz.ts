@@ -28,22 +28,27 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
     sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
     compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
       description: 'compress qcow2 clusters',
-      dependsOn: ['format'],
     }),
     'cluster-size': Flags.integer({
       description: 'qcow2 cluster size in bytes',
       helpValue: 'N',
-      dependsOn: ['format'],
     }),
   };
 
   protected override async execute(): Promise<unknown> {
-    const { defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
+    const { assertUnpackOptions, defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
     const { openSource } = await import('../io/open-source.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
     const output = args.out ?? defaultUnpackedName(args.src);
+    await assertUnpackOptions({
+      output,
+      format: flags.format,
+      compress: flags.compress,
+      clusterSize: flags['cluster-size'],
+      json: this.jsonEnabled(),
+    });
     await using source = await openSource(args.src, { signal });
     const result = await runUnpack({
       source,

@@ -8,8 +8,10 @@ import { forEachParallel } from '../io/parallel.js';
 import { noFlushEnv } from '../io/quiet-flush.js';
 import type { DiskWriter } from './disk-writer.js';
 import { dataRanges } from './extents.js';
+import { clusterCodec } from './qcow2-compress.js';
+import { planGeometry } from './qcow2-format.js';
 import { openQcow2Source } from './qcow2-source.js';
-import { type Qcow2Options, openQcow2Writer } from './qcow2-writer.js';
+import { DEFAULT_CLUSTER_SIZE, type Qcow2Options, openQcow2Writer } from './qcow2-writer.js';
 import { openRawWriter } from './raw-writer.js';
 import { splitZeroRuns } from './zero.js';
 
@@ -190,13 +192,26 @@ async function convertByQemu(
 }
 
 /**
- * Passes when a disk can be written in `format` here: worth a call before any work.
+ * Passes when a disk can be written in `format` with these options here: worth a call before any work.
  *
- * @throws TSB_USAGE for a format that is not in `supportedFormats`, TSB_TOOL_MISSING when it needs `qemu-img`
+ * @throws TSB_USAGE for a format that is not in `supportedFormats`, and for options that the format does not have or that
+ *   are impossible; TSB_TOOL_MISSING when it needs `qemu-img` or a zstd library
  */
-export async function assertFormat(format: string): Promise<void> {
+export async function assertFormat(format: string, options: Qcow2Options = {}): Promise<void> {
   const known = parseFormat(format);
-  if (known !== 'raw' && known !== 'qcow2') await exec('qemu-img', ['--version'], { debianPackage: QEMU_PACKAGE });
+  const { compress, clusterSize } = options;
+  if (known === 'qcow2') {
+    planGeometry(0, clusterSize ?? DEFAULT_CLUSTER_SIZE);
+    if (compress) clusterCodec(compress);
+    return;
+  }
+  if (compress !== undefined || clusterSize !== undefined) {
+    const option = compress === undefined ? '--cluster-size' : '--compress';
+    throw new TsbuilderError('TSB_USAGE', `${option} is for qcow2, and the format is ${known}`, {
+      hint: 'Add --format qcow2, or leave the option away.',
+    });
+  }
+  if (known !== 'raw') await exec('qemu-img', ['--version'], { debianPackage: QEMU_PACKAGE });
 }
 
 function parseFormat(format: string): ImageFormat {

@@ -11,6 +11,9 @@ import { writeTables } from './qcow2-tables.js';
 import { openEmptyFile } from './raw-writer.js';
 import { writeFully, writeZeros } from './write-fully.js';
 
+/** Bytes in a cluster where nothing else is asked for. */
+export const DEFAULT_CLUSTER_SIZE = 65536;
+
 /** How a qcow2 image is written. */
 export interface Qcow2Options {
   /** Bytes in a cluster: a power of two from 512 to 2 MiB. Default 64 KiB. */
@@ -34,7 +37,7 @@ export async function openQcow2Writer(
   size: number,
   options: Qcow2Options = {},
 ): Promise<DiskWriter> {
-  const geometry = planGeometry(size, options.clusterSize ?? 65536);
+  const geometry = planGeometry(size, options.clusterSize ?? DEFAULT_CLUSTER_SIZE);
   const codec = options.compress && clusterCodec(options.compress);
   const target = await openEmptyFile(path);
   const file: Qcow2File = {
