@@ -72,7 +72,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     }),
     jobs: jobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
-    sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
+    sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
 
     ...sourceFlags,
     'template-build': Flags.boolean({

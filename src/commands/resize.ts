@@ -35,7 +35,7 @@ export default class Resize extends BaseCommand<typeof Resize> {
     'in-place': Flags.boolean({ default: false, description: 'grow the raw disk IN itself' }),
     jobs: jobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
-    sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
+    sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
     'dry-run': Flags.boolean({ char: 'n', description: 'print the plan and stop' }),
   };
 

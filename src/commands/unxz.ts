@@ -25,7 +25,7 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
     }),
     jobs: jobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
-    sync: Flags.boolean({ description: 'flush the output to the disk before it appears' }),
+    sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
     compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
       description: 'compress qcow2 clusters',
     }),

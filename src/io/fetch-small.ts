@@ -5,6 +5,7 @@ import { type HttpClient, type HttpOptions, openHttpClient } from './http-client
 import { statusError } from './http-errors.js';
 import { identityOf } from './http-identity.js';
 import { withRetries } from './http-retry.js';
+import { retryTimeout } from './http-timeout.js';
 import { redactUrl } from './redact-url.js';
 import { parseLocation } from './source-location.js';
 
@@ -35,7 +36,7 @@ export interface SmallFile {
 export async function fetchSmall(urlOrPath: string, options: FetchSmallOptions): Promise<SmallFile> {
   const location = parseLocation(urlOrPath);
   if (location.kind === 'file') return { data: await readSmall(location.path, options), url: location.path };
-  const { deadlineMs = 20_000, signal } = options;
+  const { deadlineMs = Math.min(20_000, retryTimeout()), signal } = options;
   const timeout = AbortSignal.timeout(deadlineMs);
   const both = signal ? AbortSignal.any([signal, timeout]) : timeout;
   await using client = await openHttpClient(options);

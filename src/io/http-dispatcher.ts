@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { TsbuilderError } from '../errors.js';
+import { stallTimeout } from './http-timeout.js';
 import { redactUrl } from './redact-url.js';
 
 /** How connections are made. */
@@ -9,7 +10,7 @@ export interface ConnectionOptions {
    * (`http_proxy`, `https_proxy`, `no_proxy`, in lower or upper case).
    */
   readonly proxy?: string | undefined;
-  /** Longest silence, in milliseconds, while connecting, waiting for an answer, or in the middle of one. Default 30 s. */
+  /** Longest silence, in milliseconds, while connecting, waiting for an answer, or in the middle of one. Default: `stallTimeout()`. */
   readonly stallMs?: number | undefined;
 }
 
@@ -21,7 +22,7 @@ export interface ConnectionOptions {
  */
 export async function openDispatcher(options: ConnectionOptions): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent, ProxyAgent } = await import('undici');
-  const { proxy = 'system', stallMs = 30_000 } = options;
+  const { proxy = 'system', stallMs = stallTimeout() } = options;
   const agent = { headersTimeout: stallMs, bodyTimeout: stallMs, connect: { timeout: stallMs } };
   if (proxy === 'no' || proxy === 'off') return new Agent(agent);
   if (proxy !== 'system') return new ProxyAgent({ ...agent, uri: proxyUrl(proxy), proxyTunnel: false });

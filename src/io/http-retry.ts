@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TsbuilderError } from '../errors.js';
 import { isConnectFailure, isRetryable } from './http-errors.js';
+import { retryTimeout } from './http-timeout.js';
 
 /** How long and how often to try again. All times in milliseconds; every field has a default. */
 export interface RetryOptions {
-  /** Give up when this long has passed without a new byte. Default 120 s. */
+  /** Give up when this long has passed without a new byte. Default: `retryTimeout()`. */
   readonly deadlineMs?: number | undefined;
   /** Failures in a row without a new byte before giving up. Default 8; 3 where no connection can be made at all. */
   readonly maxAttempts?: number | undefined;
@@ -59,7 +60,7 @@ function isExhausted(
   budget: { failures: number; since: number; delayMs: number },
   options: RetryOptions,
 ): boolean {
-  const { deadlineMs = 120_000, maxAttempts = 8 } = options;
+  const { deadlineMs = retryTimeout(), maxAttempts = 8 } = options;
   const limit = isConnectFailure(error) ? Math.min(CONNECT_ATTEMPTS, maxAttempts) : maxAttempts;
   return budget.failures >= limit || Date.now() - budget.since + budget.delayMs > deadlineMs;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { chooseNotes } from '../../src/index-repo/choose-notes.js';
 import { formatListJson, listJson } from '../../src/index-repo/format-list-json.js';
 import { formatListLong, formatListShort, formatNotes } from '../../src/index-repo/format-list.js';
-import { printable } from '../../src/index-repo/printable.js';
+import { printable } from '../../src/io/printable.js';
 import { SOURCE, entry } from '../helpers/entries.js';
 
 const FULL = entry({
