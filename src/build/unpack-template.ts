@@ -75,6 +75,11 @@ async function isQcow2Template(packed: DiskContent, context: BuildContext): Prom
   return packed.size >= 4 && isQcow2(await packed.disk.read(0, 4, context.signal));
 }
 
+/**
+ * How the template's disk becomes one of the size that `plan` asks for.
+ *
+ * @throws TSB_SIZE_MISMATCH when the disk is not of the size that its index entry says, and the codes of `planResize`
+ */
 export async function planFor(
   plan: BuildPlan,
   content: DiskContent,
