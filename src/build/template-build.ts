@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PublishResult, type Repository, addTemplate, ensureRepository } from '../index-repo/publish.js';
 import { formatSize } from '../io/format-size.js';
@@ -7,11 +7,11 @@ import { sweepTempFiles, tempName } from '../io/temp-name.js';
 import type { Progress } from '../progress.js';
 import { compressDisk } from './template-compress.js';
 import type { Mirrors, TemplateContext } from './template-context.js';
-import { removeTree } from './template-ext4.js';
 import { templateEpoch, templateIdentity } from './template-identity.js';
 import { layoutNamed } from './template-layout.js';
 import type { LoadedRecipe } from './template-recipe.js';
 import { makeTree } from './template-tree.js';
+import { openWorkFolder } from './template-work-folder.js';
 
 /** What to make and where to publish it. */
 export interface TemplateBuildOptions {
@@ -101,20 +101,4 @@ async function publish(
     },
     signal,
   );
-}
-
-/** A folder for gigabytes of intermediate files, which may not fit where /tmp is in memory. */
-async function openWorkFolder(): Promise<AsyncDisposable & { path: string }> {
-  const parent = process.env['TMPDIR'] ?? '/var/tmp';
-  await mkdir(parent, { recursive: true });
-  const path = await mkdtemp(join(parent, 'tsbuilder-template-'));
-  // The users of a namespace, who are others to the kernel, must be able to enter.
-  await chmod(path, 0o711);
-  return {
-    path,
-    async [Symbol.asyncDispose]() {
-      await removeTree(path);
-      await rm(path, { recursive: true, force: true });
-    },
-  };
 }

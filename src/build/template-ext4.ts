@@ -47,11 +47,6 @@ export async function makeExt4(context: TemplateContext, request: Ext4Request, t
   await assertClean(context, `${disk}?offset=${offset}`);
 }
 
-/** Removes what `unpackTree` left when the work broke off: files that may belong to subordinate users. */
-export async function removeTree(workDir: string): Promise<void> {
-  await execAsRoot('rm', ['-rf', '--', join(workDir, 'tree')]);
-}
-
 async function unpackTree(context: TemplateContext, tar: string): Promise<string> {
   const tree = join(context.workDir, 'tree');
   // Device nodes cannot be made in a user namespace, and the kernel makes them in every boot; the folder must be there.

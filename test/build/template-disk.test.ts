@@ -1,14 +1,27 @@
 import { execFile } from 'node:child_process';
-import { chmod, link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TemplateContext } from '../../src/build/template-context.js';
 import { usedInodes } from '../../src/build/template-ext4.js';
 import { gptUefi } from '../../src/build/template-gpt-uefi.js';
 import { templateIdentity } from '../../src/build/template-identity.js';
 import { parseRecipe } from '../../src/build/template-recipe.js';
+import { openWorkFolder } from '../../src/build/template-work-folder.js';
+import { formatIdentity, ownIdentity } from '../../src/io/process-identity.js';
 import { silentProgress } from '../../src/progress.js';
 
 const run = promisify(execFile);
@@ -152,6 +165,34 @@ describe('layout gpt-uefi', () => {
     });
   });
 });
+
+describe('openWorkFolder', () => {
+  it('is in TMPDIR, removes itself, and removes what dead processes left and nothing else', async () => {
+    const dead = await deadIdentity();
+    const names = [
+      'other',
+      `tsbuilder-template-${dead}.1`,
+      `tsbuilder-template-${formatIdentity(ownIdentity())}.99`,
+    ];
+    for (const name of names) await mkdir(join(folder, name, 'tree'), { recursive: true });
+    vi.stubEnv('TMPDIR', folder);
+    try {
+      await using work = await openWorkFolder();
+      expect(dirname(work.path)).toBe(folder);
+      expect((await stat(work.path)).mode & 0o777).toBe(0o711);
+      await writeFile(join(work.path, 'file'), 'x');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect((await readdir(folder)).sort()).toEqual([names[0], names[2]].sort());
+  });
+});
+
+/** The identity of a process of this machine that has ended. */
+async function deadIdentity(): Promise<string> {
+  const { stdout } = await run('sh', ['-c', 'echo $$']);
+  return formatIdentity({ ...ownIdentity(), pid: Number(stdout), startTime: '1' });
+}
 
 describe('usedInodes', () => {
   const dump = (free: string): string =>

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { localRepositoryPlace, runTemplateBuild } from '../../src/build/template-build.js';
@@ -10,6 +10,14 @@ import { silentProgress } from '../../src/progress.js';
 
 /** Virtual size of the template in bytes. */
 export const DEBIAN12_SIZE = 4 * 1024 ** 3;
+
+const WEEK_MS = 7 * 86_400_000;
+
+/** What decides about the content of the template. */
+const INPUTS = [
+  'templates/debian-12.yaml',
+  ...['compress', 'ext4', 'gpt-uefi', 'identity', 'tree'].map((part) => `src/build/template-${part}.ts`),
+];
 
 /** A repository with the real debian-12 template in it. */
 export interface TestRepository extends Repository {
@@ -30,6 +38,7 @@ export async function debian12Repository(): Promise<TestRepository> {
   return withLock(join(caches, '.lock'), {}, async () => {
     const dataDir = join(caches, key);
     const xzPath = (await findTemplate(dataDir)) ?? (await makeTemplate(caches, dataDir));
+    await utimes(dataDir, new Date(), new Date());
     return { ...(await ensureRepository(localRepositoryPlace(dataDir))), dataDir, xzPath };
   });
 }
@@ -41,8 +50,7 @@ async function findTemplate(dataDir: string): Promise<string | undefined> {
 }
 
 async function makeTemplate(caches: string, dataDir: string): Promise<string> {
-  for (const name of await readdir(caches))
-    if (/^[0-9a-f]{16}$/.test(name)) await rm(join(caches, name), { recursive: true });
+  await removeOld(caches);
   const { path } = await runTemplateBuild({
     recipe: await loadRecipe('debian-12'),
     dataDir,
@@ -52,12 +60,18 @@ async function makeTemplate(caches: string, dataDir: string): Promise<string> {
   return path;
 }
 
+/** Removes templates of other versions that no test has asked for in a week. */
+async function removeOld(caches: string): Promise<void> {
+  for (const name of (await readdir(caches)).filter((entry) => /^[0-9a-f]{16}$/.test(entry))) {
+    const { mtimeMs } = await stat(join(caches, name));
+    if (Date.now() - mtimeMs > WEEK_MS) await rm(join(caches, name), { recursive: true });
+  }
+}
+
 /** Changes when the template may become another. */
 async function hashOfInputs(): Promise<string> {
   const root = join(import.meta.dirname, '..', '..');
-  const sources = (await readdir(join(root, 'src/build'))).filter((name) => name.startsWith('template-'));
   const hash = createHash('sha256');
-  for (const path of ['templates/debian-12.yaml', ...sources.sort().map((name) => `src/build/${name}`)])
-    hash.update(await readFile(join(root, path)));
+  for (const path of INPUTS) hash.update(await readFile(join(root, path)));
   return hash.digest('hex').slice(0, 16);
 }
