@@ -42,7 +42,7 @@ export async function makeExt4(context: TemplateContext, request: Ext4Request, t
     ],
     { signal: context.signal, env: timeEnv(context), debianPackage: 'e2fsprogs' },
   );
-  await execAsRoot('rm', ['-rf', '--', tree], { signal: context.signal });
+  await execAsRoot('rm', ['-rf', '--one-file-system', '--', tree], { signal: context.signal });
   await stampInodes(context, `${disk}?offset=${offset}`);
   await assertClean(context, `${disk}?offset=${offset}`);
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { exec } from '../io/exec.js';
 import type { TemplateContext } from './template-context.js';
 import { aptProxyOptions, buildSources } from './template-mirror.js';
-import { isRoot } from './template-root.js';
+import { execMounting, isRoot } from './template-root.js';
 import type { RecipeFile } from './template-schema.js';
 
 /**
@@ -22,7 +22,10 @@ export async function makeTree(
   const overlay = await packFiles(context, [...systemFiles(context), ...layoutFiles, ...recipe.files]);
   const { suite, architecture, variant, packages } = recipe.debian;
   using _ = progress.step(`Installing ${packages.length} packages and what they need`);
-  await exec(
+  const debianPackage = 'mmdebstrap';
+  await exec('mmdebstrap', ['--version'], { signal, debianPackage });
+  // As root it mounts /proc, /sys and /dev/pts in the tree, and does not see to a namespace itself.
+  await execMounting(
     'mmdebstrap',
     [
       `--mode=${isRoot() ? 'root' : 'unshare'}`,
@@ -43,7 +46,7 @@ export async function makeTree(
     {
       signal,
       env: { SOURCE_DATE_EPOCH: String(identity.epoch), TMPDIR: workDir, TZ: 'UTC' },
-      debianPackage: 'mmdebstrap',
+      debianPackage,
       onStderr: (text) => progress.detail(text.trimEnd()),
     },
   );

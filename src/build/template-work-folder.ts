@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatIdentity, ownIdentity, parseIdentity, processState } from '../io/process-identity.js';
 import { execAsRoot } from './template-root.js';
@@ -33,8 +33,10 @@ async function sweep(parent: string): Promise<void> {
   }
 }
 
-/** Removes a work folder with everything in it, also files that belong to the subordinate users of a namespace. */
+/**
+ * Removes a work folder with everything in it, also files that belong to the subordinate users of a namespace, but
+ * nothing of another filesystem that may still be mounted there.
+ */
 async function removeFolder(path: string): Promise<void> {
-  await execAsRoot('rm', ['-rf', '--', path]);
-  await rm(path, { recursive: true, force: true });
+  await execAsRoot('rm', ['-rf', '--one-file-system', '--', path]);
 }
