@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIB, run } from '../helpers/disk.js';
 import { type Desk, cachedContent, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
 import { TAIL, examineDisk } from '../helpers/e2e-disk.js';
@@ -7,6 +7,9 @@ import { type Stage, openStage } from '../helpers/e2e-stage.js';
 import { ROOT, TEMPLATE_SIZE, sha512 } from '../helpers/e2e-template.js';
 
 const GIB = 1024 * MIB;
+
+// Several runs of the program in most tests.
+vi.setConfig({ testTimeout: 120_000 });
 
 let stage: Stage;
 let desk: Desk;

@@ -1,11 +1,14 @@
 import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIB, makeDisk, patch, run } from '../helpers/disk.js';
 import { type Desk, type Outcome, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
 import { TAIL } from '../helpers/e2e-disk.js';
 import { type Stage, openStage } from '../helpers/e2e-stage.js';
 import { ROOT, TEMPLATE_SIZE, flipBit, noise, sha512 } from '../helpers/e2e-template.js';
+
+// Several runs of the program in most tests.
+vi.setConfig({ testTimeout: 120_000 });
 
 let stage: Stage;
 let desk: Desk;
