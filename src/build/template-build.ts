@@ -74,7 +74,7 @@ async function makeTemplate(options: TemplateBuildOptions, xzPath: string): Prom
  *
  * @returns its path
  */
-export async function makeTemplateDisk(context: TemplateContext): Promise<string> {
+async function makeTemplateDisk(context: TemplateContext): Promise<string> {
   const layout = layoutNamed(context.recipe.layout);
   const tar = await makeTree(context, layout.files(context));
   const disk = join(context.workDir, 'disk.img');

@@ -4,7 +4,7 @@ import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import type { Recipe } from './template-schema.js';
 
 /** The recipes that come with the program: the same folder from `src/build` and from `dist/build`. */
-export const RECIPES_FOLDER = join(import.meta.dirname, '..', '..', 'templates');
+const RECIPES_FOLDER = join(import.meta.dirname, '..', '..', 'templates');
 
 const LONGEST = 1024 * 1024;
 

@@ -25,7 +25,7 @@ export function run(tool: string, ...args: string[]): string {
 }
 
 /** The status and the output of a tool that may fail. */
-export function tryRun(tool: string, ...args: string[]): { status: number | null; output: string } {
+function tryRun(tool: string, ...args: string[]): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(tool, args, { encoding: 'utf8' });
   return { status, output: stdout + stderr };
 }

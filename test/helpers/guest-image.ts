@@ -7,7 +7,7 @@ import { afterAll } from 'vitest';
 export const MIB = 1024 * 1024;
 
 /** Where the filesystem begins in every image made here. */
-export const OFFSET = MIB;
+export const OFFSET = 1 * MIB;
 
 /** Files of a guest by path: text, bytes, `{ link }`, `{ dir: mode }` or `{ data, mode }`. */
 export type TreeSpec = Readonly<
