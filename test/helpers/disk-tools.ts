@@ -24,12 +24,6 @@ export function run(tool: string, ...args: string[]): string {
   return execFileSync(tool, args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
 }
 
-/** The status and the output of a tool that may fail. */
-function tryRun(tool: string, ...args: string[]): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(tool, args, { encoding: 'utf8' });
-  return { status, output: stdout + stderr };
-}
-
 /** Makes an empty file, as `openOutputFile` does, and returns its path. */
 export function emptyFile(path: string): string {
   writeFileSync(path, '', { flag: 'wx' });
