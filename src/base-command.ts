@@ -81,7 +81,12 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     // A usage error is told once, without oclif's warning that arguments were never parsed.
     this.parsed = true;
     if (this.jsonEnabled()) this.logJson(failureObject(failure));
-    else process.stderr.write(formatFailure(failure, { debug: process.env['DEBUG'] !== undefined }));
+    else {
+      // Content in a pipe that nobody reads would keep an interrupted process alive.
+      const stop = failure.exit === EXIT.interrupted && process.stdout.writableLength > 0;
+      const text = formatFailure(failure, { debug: process.env['DEBUG'] !== undefined });
+      process.stderr.write(text, () => stop && process.exit(failure.exit));
+    }
     return Promise.resolve();
   }
 

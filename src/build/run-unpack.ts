@@ -118,16 +118,23 @@ async function unpackToFile(content: DiskContent, request: UnpackRequest): Promi
 async function streamToStdout(content: DiskContent, request: UnpackRequest): Promise<void> {
   using step = request.progress.step('Decoding', content.streamedBytes);
   const { jobs, signal } = request;
-  await content.stream(orderedSink(writeStdout), {
-    jobs,
-    signal,
-    onProgress: (bytes) => step.advance(bytes),
-  });
+  await content.stream(
+    orderedSink((data) => writeStdout(data, signal)),
+    {
+      jobs,
+      signal,
+      onProgress: (bytes) => step.advance(bytes),
+    },
+  );
 }
 
-function writeStdout(data: Uint8Array): Promise<void> {
+/** Resolves when the pipe has taken `data`; a reader that has stopped reading does not hold up an abort. */
+function writeStdout(data: Uint8Array, signal: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
+    const stop = (): void => fail(signal.reason as Error);
+    signal.addEventListener('abort', stop);
     process.stdout.write(data, (error) => {
+      signal.removeEventListener('abort', stop);
       if (error) fail(new TsbuilderError('TSB_IO', `standard output: ${error.message}`, { cause: error }));
       else done();
     });

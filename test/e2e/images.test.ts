@@ -120,6 +120,19 @@ describe('unxz', () => {
     expect(outcome.stdout.length).toBeLessThanOrEqual(half);
   });
 
+  it('heeds a signal while nobody reads the pipe', async () => {
+    const { child, ended } = desk.start(['unxz', packed, '-']);
+    child.stdout?.pause();
+    const exit = new Promise((resolve) => child.once('exit', resolve));
+    await new Promise((resolve) => child.stderr?.once('data', resolve));
+    // Long enough for the pipe to be full; right in any case.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    child.kill('SIGTERM');
+    expect(await exit).toBe(130);
+    child.stdout?.resume();
+    expect((await ended).stderr).toContain('TSB_INTERRUPTED');
+  });
+
   it('ends when nobody reads the pipe any more', async () => {
     const running = desk.start(['unxz', packed, '-']);
     running.child.stdout?.once('data', () => running.child.stdout?.destroy());
