@@ -135,12 +135,9 @@ describe('a template that is a qcow2 image', () => {
 
 it('a template that is not packed at all is built too', async () => {
   await using desk = await newDesk();
-  const { 'checksum[sha512]': _, compressed_size: _size, ...fields } = stage.fields;
-  const plain = {
-    ...fields,
-    file: 'template.img',
-    'checksum[sha512]': sha512(readFileSync(stage.template.raw)),
-  };
+  const checksum = sha512(readFileSync(stage.template.raw));
+  const changes = { file: 'template.img', 'checksum[sha512]': checksum, compressed_size: TEMPLATE_SIZE };
+  const plain = { ...stage.fields, ...changes };
   const index = join(stage.folder, 'plain.asc');
   writeFileSync(index, await stage.key.sign(indexText({ plain })));
   resultOf(await desk.run(['plain', '--source', index, '--key', stage.key.file, '--size', '+9M', '--json']));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { ErrorCode } from '../../src/errors.js';
 
 /** The built program: `npm test` builds it first. */
-export const PROGRAM = join(import.meta.dirname, '..', '..', 'dist', 'main.cjs');
+const PROGRAM = join(import.meta.dirname, '..', '..', 'dist', 'main.cjs');
 
 /** How a run of the program ended, and what it said. */
 export interface Outcome {
