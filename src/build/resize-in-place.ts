@@ -25,8 +25,12 @@ export async function applyInPlace(
   const handle = await open(path, 'r+');
   try {
     await prepare(path, handle, { resize, moves, ...options });
-    for (const { offset, data } of resize.literals) await writeFully({ path, handle }, offset, data);
-    await handle.sync();
+    // From the end to the start, each on stable storage before the next: the backup table is whole before the primary
+    // one is touched, and what leads to the other tables comes last.
+    for (const { offset, data } of [...resize.literals].sort((a, b) => b.offset - a.offset)) {
+      await writeFully({ path, handle }, offset, data);
+      await handle.sync();
+    }
   } finally {
     await handle.close();
   }

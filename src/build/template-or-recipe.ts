@@ -1,27 +1,32 @@
 import { EXIT, TsbuilderError } from '../errors.js';
+import { hostArchitecture, normaliseArchitecture } from '../index-repo/architecture.js';
 import type { TemplateCache } from '../index-repo/template-cache.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import { dataFolder } from '../index-repo/user-folders.js';
+import { formatSize } from '../io/format-size.js';
 import type { Progress } from '../progress.js';
 import type { OpenedTemplates } from './open-templates.js';
+import type { LoadedRecipe } from './template-recipe.js';
 
 /** What template is wanted, and whether it may be made here. */
 export interface TemplateWanted {
   readonly name: string;
   readonly arch: string | undefined;
-  /** Make it from its recipe when no source has it. */
-  readonly recipes: boolean;
+  /** What to do when no source has it but a recipe does: make it, only say so (a dry run), or neither. */
+  readonly recipes: 'make' | 'mention' | 'ignore';
+  /** Whether a template of this virtual size fits what is to be made of it. */
+  readonly fits: (templateSize: number) => boolean;
   readonly jobs: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
 
 /**
- * The entry for the wanted template. Where no source serves it but a recipe of that name comes with the program, the template is
- * made first and added to the local repository.
+ * The entry for the wanted template. Where no source serves it but a recipe of that name and architecture comes with the
+ * program, the template is made first and added to the local repository.
  *
  * @param open reads the indexes; called again after a template has been made
- * @throws TSB_NOT_FOUND, and the codes of loading indexes and of making templates
+ * @throws TSB_NOT_FOUND, TSB_TOO_SMALL, and the codes of loading indexes and of making templates
  */
 export async function templateOrRecipe(
   open: () => Promise<OpenedTemplates>,
@@ -30,13 +35,36 @@ export async function templateOrRecipe(
   try {
     return await choose(open, wanted);
   } catch (error) {
-    if (!wanted.recipes || !isAbsence(error) || !(await isRecipe(wanted.name))) throw error;
+    if (wanted.recipes === 'ignore' || !isAbsence(error)) throw error;
+    const recipe = await findRecipe(wanted);
+    if (!recipe) throw error;
+    assertWorthMaking(wanted, recipe);
     wanted.progress.warn(
-      `no source serves ${wanted.name}; making it from its recipe, which takes some minutes, once`,
+      `no source serves ${wanted.name} (${error.message}); making it from its recipe, which takes some minutes, once`,
     );
-    await makeTemplate(wanted);
-    return choose(open, wanted);
+    await makeTemplate(wanted, recipe);
+    return choose(open, { ...wanted, name: recipe.name });
   }
+}
+
+function assertWorthMaking({ name, recipes, fits }: TemplateWanted, recipe: LoadedRecipe): void {
+  if (recipes === 'mention') {
+    throw new TsbuilderError(
+      'TSB_NOT_FOUND',
+      `no source serves ${name}; a build would make it from its recipe first`,
+      {
+        hint: `Make it now, for this and later builds: tsbuilder template build ${recipe.name}`,
+      },
+    );
+  }
+  if (fits(recipe.size)) return;
+  throw new TsbuilderError(
+    'TSB_TOO_SMALL',
+    `${name} needs at least ${formatSize(recipe.size)} (${recipe.size} bytes)`,
+    {
+      hint: 'Templates can only grow: leave --size away or ask for more.',
+    },
+  );
 }
 
 async function choose(
@@ -48,18 +76,24 @@ async function choose(
 }
 
 /** Whether the template is merely not to be had: a bad signature is never answered by doing something else. */
-function isAbsence(error: unknown): boolean {
+function isAbsence(error: unknown): error is TsbuilderError {
   if (!(error instanceof TsbuilderError)) return false;
   return error.exit === EXIT.notFound || error.exit === EXIT.network;
 }
 
-async function isRecipe(name: string): Promise<boolean> {
-  const { hasRecipe } = await import('./template-recipe.js');
-  return hasRecipe(name);
+/** The recipe whose name or alias is wanted, if it is for the wanted architecture. */
+async function findRecipe({ name, arch }: TemplateWanted): Promise<LoadedRecipe | undefined> {
+  const { loadRecipe, recipeNames } = await import('./template-recipe.js');
+  const machine = normaliseArchitecture(arch ?? hostArchitecture());
+  for (const recipeName of await recipeNames()) {
+    const recipe = await loadRecipe(recipeName);
+    const named = recipe.name === name || recipe.aliases.includes(name);
+    if (named && normaliseArchitecture(recipe.arch) === machine) return recipe;
+  }
+  return undefined;
 }
 
-async function makeTemplate({ name, jobs, progress, signal }: TemplateWanted): Promise<void> {
-  const { loadRecipe } = await import('./template-recipe.js');
+async function makeTemplate({ jobs, progress, signal }: TemplateWanted, recipe: LoadedRecipe): Promise<void> {
   const { runTemplateBuild } = await import('./template-build.js');
-  await runTemplateBuild({ recipe: await loadRecipe(name), dataDir: dataFolder(), jobs, progress, signal });
+  await runTemplateBuild({ recipe, dataDir: dataFolder(), jobs, progress, signal });
 }

@@ -14,11 +14,6 @@ export interface LoadedRecipe extends Recipe {
   readonly text: string;
 }
 
-/** Whether a recipe called `name` comes with the program. */
-export async function hasRecipe(name: string, folder: string = RECIPES_FOLDER): Promise<boolean> {
-  return (await recipeNames(folder)).includes(name);
-}
-
 /** The names of the recipes in `folder`, sorted. */
 export async function recipeNames(folder: string = RECIPES_FOLDER): Promise<string[]> {
   const names = await readdir(folder);

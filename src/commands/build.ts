@@ -141,7 +141,8 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     const { entry, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,
       arch: flags.arch,
-      recipes: flags['template-build'] && flags.source === undefined,
+      recipes: this.recipePolicy(),
+      fits: (size) => flags.size === undefined || resolveSize(flags.size, size) >= size,
       jobs,
       progress,
       signal,
@@ -175,6 +176,13 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     const result = await runBuild(plan, context);
     if (!flags.quiet) this.log(formatBuildSummary(result));
     return { ...result, resize: summarizeResizePlan(result.resize), template: plan.template };
+  }
+
+  /** Making a template needs the network, and is no part of looking at a plan or of using given sources. */
+  private recipePolicy(): 'make' | 'mention' | 'ignore' {
+    const { flags } = this;
+    if (!flags['template-build'] || flags.source !== undefined || flags.offline) return 'ignore';
+    return flags['dry-run'] ? 'mention' : 'make';
   }
 
   private async openTemplates(): Promise<OpenedTemplates> {

@@ -28,7 +28,7 @@ export function spinner(
   const show = (): void => {
     const text = [...running].map(describe).join('   ');
     if (line) line.text = text;
-    else line = ora({ text, stream, discardStdin: false }).start();
+    else line = ora({ text, stream, discardStdin: false, isEnabled: true }).start();
   };
   const above = (text: string): void => {
     line?.stop();
