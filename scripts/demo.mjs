@@ -1,7 +1,7 @@
 // From a fresh clone to a disk that boots: installs what is missing, builds the program and, once, the template, and
 // makes a disk of it in ./demo.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, must } from './run-program.mjs';
 
@@ -28,8 +28,12 @@ if (!isPublished()) {
   say(`tsbuilder template build ${NAME}`);
   must(process.execPath, [main, 'template', 'build', NAME], { cwd: folder });
 }
-say(`tsbuilder ${NAME} --size 10G`);
-must(process.execPath, [main, NAME, '--size', '10G', '--force'], { cwd: folder });
+if (existsSync(disk)) {
+  process.stdout.write(`\n${disk} is there already and is kept: remove it for a new one.\n`);
+} else {
+  say(`tsbuilder ${NAME} --size 10G`);
+  must(process.execPath, [main, NAME, '--size', '10G'], { cwd: folder });
+}
 
 process.stdout.write(`
 The disk is ${disk}. To boot it here (Ctrl-A X leaves):

@@ -81,7 +81,8 @@ async function writeResized(
   const { signal, progress, format, sync } = request;
   const { content, output, resize } = work;
   const { path } = output;
-  await assertFreeSpace(dirname(path), content.estimatedAllocation);
+  const disks = format === 'raw' ? 1 : 2;
+  await assertFreeSpace(dirname(path), disks * content.estimatedAllocation);
   await using scratch = format === 'raw' ? undefined : await openScratchFile(path);
   const disk = scratch?.tempPath ?? output.tempPath;
   await using writer = await openRawWriter(disk, resize.targetSize);

@@ -22,8 +22,11 @@ export interface TemplateWork {
   readonly disk: string;
 }
 
-/** What may have gone wrong only because the bytes are not those that were signed. */
-const CONTENT_FAULTS: readonly number[] = [EXIT.checksum, EXIT.guest];
+/** Whether this may have gone wrong only because the bytes are not those that were signed. */
+function mayBeDamage(error: unknown): boolean {
+  if (!(error instanceof TsbuilderError) || error.code === 'TSB_PARTITION_NOT_FOUND') return false;
+  return error.exit === EXIT.checksum || error.exit === EXIT.guest;
+}
 
 /** Decodes the template into `disk` while it arrives, verifies it, and returns the plan that both agree on. */
 export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
@@ -34,7 +37,7 @@ export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
     if (await isQcow2Template(packed, context)) return await unpackQcow2Template(packed, work);
     const resize = await planFor(plan, packed, context);
     await assertGrowTools(resize, signal);
-    await assertFreeSpace(dirname(plan.output), packed.estimatedAllocation);
+    await assertRoom(plan, packed.estimatedAllocation);
     await using writer = await openRawWriter(disk, resize.targetSize);
     await writeDisk(packed, writer, { ...context, map: planMap(resize) });
     using _ = progress.step('Verifying');
@@ -46,7 +49,7 @@ export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
   } catch (error) {
     // A damaged file fails in the decoder first, or its partition table looks damaged. Its checksum explains that better,
     // and sets a bad cache entry aside.
-    if (error instanceof TsbuilderError && CONTENT_FAULTS.includes(error.exit)) await handle.verify(signal);
+    if (mayBeDamage(error)) await handle.verify(signal);
     throw error;
   }
 }
@@ -56,7 +59,7 @@ async function unpackQcow2Template(packed: DiskContent, work: TemplateWork): Pro
   const { plan, context, handle, disk } = work;
   const { signal } = context;
   await using inner = await openScratchFile(plan.output);
-  await assertFreeSpace(dirname(plan.output), 2 * packed.estimatedAllocation);
+  await assertRoom(plan, 2 * packed.estimatedAllocation);
   await using innerWriter = await openRawWriter(inner.tempPath, packed.size);
   await writeDisk(packed, innerWriter, context);
   await handle.verify(signal);
@@ -64,9 +67,15 @@ async function unpackQcow2Template(packed: DiskContent, work: TemplateWork): Pro
   await using source = await openFileSource(inner.tempPath);
   await using content = await openDiskContent(source, { signal });
   const resize = await planFor(plan, content, context);
+  await assertGrowTools(resize, signal);
   await using writer = await openRawWriter(disk, resize.targetSize);
   await writeDisk(content, writer, { ...context, map: planMap(resize) });
   return resize;
+}
+
+/** Other formats than raw are converted from a raw disk beside them, so both need room. */
+async function assertRoom(plan: BuildPlan, allocation: number): Promise<void> {
+  await assertFreeSpace(dirname(plan.output), plan.format === 'raw' ? allocation : 2 * allocation);
 }
 
 async function isQcow2Template(packed: DiskContent, context: BuildContext): Promise<boolean> {

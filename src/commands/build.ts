@@ -53,7 +53,11 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
       char: 's',
       description: "virtual size such as 10G, or +2G to add (default: the template's)",
     }),
-    expand: Flags.string({ helpValue: 'PART', description: 'partition to grow, such as /dev/sda3 or 3' }),
+    expand: Flags.string({
+      helpValue: 'PART',
+      description: 'partition to grow, such as /dev/sda3 or 3',
+      dependsOn: ['size'],
+    }),
     compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
       description: 'compress the clusters of a qcow2 disk',
     }),
