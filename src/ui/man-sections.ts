@@ -47,7 +47,10 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
   ],
   ['TSBUILDER_DATA_DIR', 'one folder in place of XDG_DATA_HOME/tsbuilder and XDG_STATE_HOME/tsbuilder'],
   ['VIRT_BUILDER_DIRS', 'where the sources of virt-builder are, in its folders (default: /etc)'],
-  ['TSBUILDER_TIMEOUT', 'how many seconds a server may be silent (default: 30); attempts go on for four times that'],
+  [
+    'TSBUILDER_TIMEOUT',
+    'how many seconds a server may be silent (default: 30); attempts go on for four times that',
+  ],
   ['TMPDIR', 'where downloads go that are not kept (default: /var/tmp)'],
   ['http_proxy, https_proxy, no_proxy', 'proxies for downloads, also in capitals'],
   ['LANGUAGE, LC_ALL, LC_MESSAGES, LANG', "the language of templates' notes"],
