@@ -97,7 +97,14 @@ export async function openDownloadHandle(work: {
     source,
     indexSource,
     origin: 'download',
-    verify: (waitSignal) => abortable((verdict ??= judge()), waitSignal),
+    verify(waitSignal) {
+      if (!verdict) {
+        verdict = judge();
+        // Whoever waits may be aborted before it looks.
+        verdict.catch(() => undefined);
+      }
+      return abortable(verdict, waitSignal);
+    },
     async [Symbol.asyncDispose]() {
       await indexSource[Symbol.asyncDispose]();
       await download[Symbol.asyncDispose]();
