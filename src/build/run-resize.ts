@@ -4,11 +4,13 @@ import { assertFormat, convertImage } from '../image/convert-image.js';
 import { openRawWriter } from '../image/raw-writer.js';
 import { openFileSource } from '../io/file-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
-import { openSource } from '../io/open-source.js';
+import { openAnySource } from '../io/open-any-source.js';
 import { type OutputFile, openOutputFile, openScratchFile } from '../io/output-file.js';
+import { parseLocation } from '../io/source-location.js';
 import type { Progress } from '../progress.js';
 import { type GrowResult, assertGrowTools, growFilesystems } from '../resize/grow-filesystem.js';
 import { type ResizePlan, planResize } from '../resize/plan-resize.js';
+import { assertNotInput } from './assert-not-input.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
 import { applyInPlace } from './resize-in-place.js';
 import { planMap, writeDisk, writeLiterals } from './write-disk.js';
@@ -61,16 +63,15 @@ export async function runResize(request: ResizeRequest): Promise<ResizeResult> {
 }
 
 async function resizeToFile(request: ResizeRequest, path: string): Promise<ResizeResult> {
+  const { input, signal, progress } = request;
   await assertFormat(request.format);
+  await assertNotInput(input, path, 'To change the disk itself: tsbuilder resize IN --in-place --size SIZE');
   await using output = request.dryRun ? undefined : await openOutputFile(path, request);
-  await using source = await openSource(request.input, { signal: request.signal });
-  await using content = await openDiskContent(source, {
-    path: localPath(request.input),
-    signal: request.signal,
-  });
+  await using source = await openAnySource(input, { scratchFor: output?.path, progress, signal });
+  await using content = await openDiskContent(source, { path: localPath(input), signal });
   const resize = await planFor(request, content);
   if (!output) return { output: path, resize, grown: [] };
-  await assertGrowTools(resize, request.signal);
+  await assertGrowTools(resize, signal);
   return await writeResized(request, { content, output, resize });
 }
 
@@ -124,5 +125,6 @@ async function planFor(request: ResizeRequest, content: DiskContent): Promise<Re
 }
 
 function localPath(input: string): string | undefined {
-  return /^[a-z]+:\/\//i.test(input) ? undefined : resolve(input);
+  const location = parseLocation(input);
+  return location.kind === 'file' ? resolve(location.path) : undefined;
 }

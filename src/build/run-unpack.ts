@@ -1,21 +1,28 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { TsbuilderError } from '../errors.js';
+import { TsbuilderError, errnoOf } from '../errors.js';
 import { openBlockDeviceWriter } from '../image/block-device-writer.js';
 import { assertFormat } from '../image/convert-image.js';
 import { type Qcow2Options, openQcow2Writer } from '../image/qcow2-writer.js';
 import { openRawWriter } from '../image/raw-writer.js';
-import type { ByteSource } from '../io/byte-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
-import { openOutputFile } from '../io/output-file.js';
+import { openAnySource } from '../io/open-any-source.js';
+import { type OutputFile, openOutputFile } from '../io/output-file.js';
+import { redactUrl } from '../io/redact-url.js';
+import { parseLocation } from '../io/source-location.js';
 import type { Progress } from '../progress.js';
+import { assertNotInput } from './assert-not-input.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
 import { orderedSink } from './ordered-sink.js';
 import { writeDisk } from './write-disk.js';
 
+/** 128 and the number of SIGPIPE, as a shell reports a program that died of it. */
+const EXIT_SIGPIPE = 141;
+
 /** What to unpack, and how. */
 export interface UnpackRequest {
-  readonly source: ByteSource;
+  /** Path or URL of the xz file. */
+  readonly input: string;
   /** Path of the new file or of a block device, or `-` for standard output. */
   readonly output: string;
   readonly format: 'raw' | 'qcow2';
@@ -41,11 +48,11 @@ export interface UnpackResult {
  * Where `unxz SRC` writes when the user names no output: beside a local file, in the working directory for a URL, without the
  * `.xz` or `.txz` ending.
  *
- * @throws TSB_USAGE when the name has no such ending
+ * @throws TSB_USAGE when the name has no such ending, or the URL cannot be read
  */
 export function defaultUnpackedName(source: string): string {
   const url = /^[a-z]+:\/\//i.test(source);
-  const path = url ? basename(decodeURIComponent(new URL(source).pathname)) : source;
+  const path = url ? fileNameIn(source) : source;
   if (path.endsWith('.xz') && basename(path) !== '.xz') return path.slice(0, -'.xz'.length);
   if (path.endsWith('.txz')) return `${path.slice(0, -'.txz'.length)}.tar`;
   throw new TsbuilderError(
@@ -55,6 +62,20 @@ export function defaultUnpackedName(source: string): string {
       hint: 'Add the output as second argument, or - for standard output.',
     },
   );
+}
+
+function fileNameIn(url: string): string {
+  parseLocation(url);
+  const { pathname } = new URL(url);
+  try {
+    const name = basename(decodeURIComponent(pathname));
+    if (!name.includes('\0')) return name;
+  } catch {
+    // An escape that is none.
+  }
+  throw new TsbuilderError('TSB_USAGE', `${redactUrl(url)}: the output cannot be named after this URL`, {
+    hint: 'Add the output as second argument, or - for standard output.',
+  });
 }
 
 /**
@@ -80,52 +101,55 @@ export async function assertUnpackOptions(
  * Unpacks an xz file in parallel. The whole content is checked against the file's own integrity checks before a new
  * file's name appears; a device or a pipe has got some of the data by the time an error is found.
  *
- * @throws TSB_XZ_UNSUPPORTED when the source is not xz, and the codes of the decoder and of the output
+ * @throws TSB_USAGE when the output is the input, TSB_XZ_UNSUPPORTED when the source is not xz, and the codes of the
+ *   decoder and of the output
  */
 export async function runUnpack(request: UnpackRequest): Promise<UnpackResult> {
-  await using content = await openDiskContent(request.source, { signal: request.signal });
+  const { input, progress, signal } = request;
+  const output = request.output === '-' ? '-' : resolve(request.output);
+  const toFile = output !== '-' && !(await isBlockDevice(output));
+  if (output !== '-') await assertNotInput(input, output, 'Choose another name for the output.');
+  await using file = toFile ? await openOutputFile(request.output, request) : undefined;
+  await using source = await openAnySource(input, { scratchFor: file?.path, progress, signal });
+  await using content = await openDiskContent(source, { signal });
   if (content.container !== 'xz') {
-    throw new TsbuilderError('TSB_XZ_UNSUPPORTED', `${request.source.name}: not an xz file`, {
+    throw new TsbuilderError('TSB_XZ_UNSUPPORTED', `${source.name}: not an xz file`, {
       hint: 'tsbuilder info shows what it is.',
     });
   }
-  const sizes = { size: content.size, packedSize: request.source.size };
-  if (request.output === '-') {
-    await streamToStdout(content, request);
-    return { output: '-', ...sizes };
-  }
-  const output = resolve(request.output);
-  if (await isBlockDevice(output)) {
+  const result = { output, size: content.size, packedSize: source.size };
+  if (file) return { ...result, allocated: await unpackToFile(content, file, request) };
+  if (output === '-') await streamToStdout(content, request);
+  else {
     await using writer = await openBlockDeviceWriter(output, content.size);
     await writeDisk(content, writer, request);
-    return { output, ...sizes };
   }
-  return { output, ...sizes, allocated: await unpackToFile(content, { ...request, output }) };
+  return result;
 }
 
-async function unpackToFile(content: DiskContent, request: UnpackRequest): Promise<number> {
-  await using file = await openOutputFile(request.output, request);
-  await assertFreeSpace(dirname(request.output), content.estimatedAllocation);
+/** @returns the bytes that the new file occupies */
+async function unpackToFile(content: DiskContent, file: OutputFile, request: UnpackRequest): Promise<number> {
+  await assertFreeSpace(dirname(file.path), content.estimatedAllocation);
   await using writer =
     request.format === 'raw'
       ? await openRawWriter(file.tempPath, content.size)
       : await openQcow2Writer(file.tempPath, content.size, request);
   await writeDisk(content, writer, request);
   await file.commit();
-  return (await stat(request.output)).blocks * 512;
+  return (await stat(file.path)).blocks * 512;
 }
 
+/** A reader that goes away (`| head`) ends the work quietly, with the status that SIGPIPE would have given. */
 async function streamToStdout(content: DiskContent, request: UnpackRequest): Promise<void> {
-  using step = request.progress.step('Decoding', content.streamedBytes);
   const { jobs, signal } = request;
-  await content.stream(
-    orderedSink((data) => writeStdout(data, signal)),
-    {
-      jobs,
-      signal,
-      onProgress: (bytes) => step.advance(bytes),
-    },
-  );
+  using step = request.progress.step('Decoding', content.streamedBytes);
+  const sink = orderedSink((data) => writeStdout(data, signal));
+  try {
+    await content.stream(sink, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || errnoOf(error.cause) !== 'EPIPE') throw error;
+    process.exitCode = EXIT_SIGPIPE;
+  }
 }
 
 /** Resolves when the pipe has taken `data`; a reader that has stopped reading does not hold up an abort. */

@@ -37,7 +37,6 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
 
   protected override async execute(): Promise<unknown> {
     const { assertUnpackOptions, defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
-    const { openSource } = await import('../io/open-source.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
@@ -49,9 +48,8 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
       clusterSize: flags['cluster-size'],
       json: this.jsonEnabled(),
     });
-    await using source = await openSource(args.src, { signal });
     const result = await runUnpack({
-      source,
+      input: args.src,
       output,
       format: flags.format,
       jobs: clampJobs(flags.jobs ?? defaultJobs()),
