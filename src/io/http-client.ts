@@ -40,6 +40,11 @@ export interface HttpClient extends AsyncDisposable {
   request(url: URL, request?: HttpRequest): Promise<HttpResponse>;
 }
 
+/**
+ * Bytes of a body kept for a slow reader. Generous, because undici 7 breaks down when a server closes the connection of a body
+ * that is paused (undici issue 5360).
+ */
+const BODY_BUFFER = 16 * 1024 * 1024;
 const MAX_REDIRECTS = 10;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
@@ -55,7 +60,13 @@ export async function openHttpClient(options: ConnectionOptions = {}): Promise<H
       target.username = target.password = '';
       return wrapResponse(
         url,
-        await send(target, { dispatcher, method, headers, signal: signal ?? null }),
+        await send(target, {
+          dispatcher,
+          method,
+          headers,
+          highWaterMark: BODY_BUFFER,
+          signal: signal ?? null,
+        }),
         signal,
       );
     } catch (error) {
