@@ -11,8 +11,14 @@ import { dataRanges } from './extents.js';
 import { clusterCodec } from './qcow2-compress.js';
 import { planGeometry } from './qcow2-format.js';
 import { openQcow2Source } from './qcow2-source.js';
-import { DEFAULT_CLUSTER_SIZE, type Qcow2Options, openQcow2Writer } from './qcow2-writer.js';
+import {
+  DEFAULT_CLUSTER_SIZE,
+  type Qcow2Options,
+  type Qcow2Writer,
+  openQcow2Writer,
+} from './qcow2-writer.js';
 import { openRawWriter } from './raw-writer.js';
+import { createTurns } from './turns.js';
 import { splitZeroRuns } from './zero.js';
 
 /** How `qemu-img` is asked for the formats that it writes for us. */
@@ -45,6 +51,9 @@ const QEMU_PACKAGE = 'qemu-utils';
 /** Bytes read at once: enough to keep the disk busy, little enough to spread over the jobs. */
 const CHUNK = 2 * 1024 * 1024;
 
+/** The pieces in which zeros are looked for. */
+const ZERO_RUN = 65536;
+
 /**
  * Writes the raw disk `rawPath` to the new, empty file `outPath` (made by `openOutputFile`) in `options.format`. Holes
  * and zero runs stay unallocated; nothing is flushed.
@@ -63,17 +72,60 @@ export async function convertImage(
   else await convertByQemu(rawPath, outPath, { format, signal: options.signal });
 }
 
-/** Writes the raw disk `rawPath` to the new, empty file `outPath` as qcow2. Throws as `openQcow2Writer`. */
+/**
+ * Writes the raw disk `rawPath` to the new, empty file `outPath` as qcow2. The bytes of the image depend on the content
+ * of the disk and on the options, not on the number of jobs nor on where the raw file has holes. Throws as
+ * `openQcow2Writer`.
+ */
 export async function convertToQcow2(
   rawPath: string,
   outPath: string,
   options: ConvertOptions = {},
 ): Promise<void> {
   await using raw = await openForCopy(rawPath);
-  // Jobs work on different chunks; inside each the clusters are packed one after the other.
-  await using writer = await openQcow2Writer(outPath, raw.size, { ...options, jobs: 1 });
-  await copyData(raw, writer, options);
+  await using writer = await openQcow2Writer(outPath, raw.size, options);
+  await copyInOrder(raw, writer, options);
   await writer.finish();
+}
+
+/** Jobs read and pack different chunks at once; each chunk gets its place after those before it on the disk. */
+async function copyInOrder(raw: RawInput, writer: Qcow2Writer, options: ConvertOptions): Promise<void> {
+  const buffers: Buffer[] = [];
+  const turns = createTurns();
+  const ranges = widened(dataRanges(raw.handle.fd, raw.size), Math.max(ZERO_RUN, writer.clusterSize));
+  await forEachParallel(
+    chunks(ranges, CHUNK),
+    async ({ offset, length }, signal) => {
+      const turn = turns.take();
+      try {
+        const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(CHUNK);
+        const present = Math.min(length, raw.size - offset);
+        await readFully(raw.path, raw.handle, { data: buffer.subarray(0, present), offset, signal });
+        const whole = Math.ceil(present / writer.clusterSize) * writer.clusterSize;
+        const write = await writer.prepare(offset, buffer.fill(0, present, whole).subarray(0, whole));
+        await turn.begun;
+        signal.throwIfAborted();
+        const written = write();
+        turn.end();
+        await written;
+        buffers.push(buffer);
+        options.onProgress?.(present);
+      } finally {
+        turn.end();
+      }
+    },
+    { jobs: options.jobs ?? defaultJobs(), signal: options.signal },
+  );
+}
+
+/** The ranges, ascending, grown to whole multiples of `size`, each of which is in one of them at most. */
+function* widened(ranges: Iterable<Chunk>, size: number): Iterable<Chunk> {
+  let done = 0;
+  for (const { offset, length } of ranges) {
+    const start = Math.max(done, offset - (offset % size));
+    done = Math.max(done, Math.ceil((offset + length) / size) * size);
+    if (done > start) yield { offset: start, length: done - start };
+  }
 }
 
 async function copyRaw(rawPath: string, outPath: string, options: ConvertOptions): Promise<void> {

@@ -12,6 +12,8 @@ const MAX_PARTIAL_BYTES = 16 * 1024 * 1024;
 export interface PackedClusters {
   write(offset: number, data: Uint8Array): Promise<void>;
   zero(offset: number, length: number): Promise<void>;
+  /** Packs whole clusters that nothing has been written to; see `Qcow2Writer.prepare`. */
+  prepare(offset: number, data: Uint8Array): Promise<() => Promise<void>>;
   /** Packs the clusters that have been written in part. */
   flush(): Promise<void>;
 }
@@ -54,6 +56,7 @@ export function createPackedClusters(file: Qcow2File, codec: ClusterCodec, jobs:
       ),
     zero: (offset, length) =>
       forEachPart(touchedParts(state, offset, length), (part) => writePart(state, part, undefined)),
+    prepare: (offset, data) => prepareWhole(state, offset, data),
     flush: () => evict(state, 0),
   };
 }
@@ -135,21 +138,46 @@ async function readStored(file: Qcow2File, offset: number, length: number): Prom
 
 /** Writes a whole cluster: nothing for zeros, plain where it is plain already or does not become smaller, else packed. */
 async function store({ file, codec }: State, cluster: number, data: Uint8Array): Promise<void> {
-  const { clusterBits, clusterSize } = file.geometry;
+  const { clusterBits } = file.geometry;
   const old = decodeMapping(file.map.get(cluster), clusterBits);
   if (old.kind === 'packed') {
     file.allocator.release(old.offset, old.length);
     file.map.set(cluster, 0n);
   }
-  if (old.kind !== 'plain') {
-    if (isZero(data)) return;
-    const packed = await codec.pack(data);
-    if (packed.length < clusterSize) {
-      const offset = file.allocator.bytes(packed.length);
-      file.map.set(cluster, encodeMapping({ kind: 'packed', offset, length: packed.length }, clusterBits));
-      await writeFully(file.target, offset, packed);
-      return;
-    }
+  if (old.kind === 'plain') await writeFully(file.target, old.offset, data);
+  else if (!isZero(data)) {
+    const stored = await smaller(codec, data);
+    await writeFully(file.target, place(file, cluster, stored), stored);
   }
-  await writeFully(file.target, hostCluster(file, cluster), data);
+}
+
+async function prepareWhole(
+  { file, codec }: State,
+  offset: number,
+  data: Uint8Array,
+): Promise<() => Promise<void>> {
+  const waiting: { cluster: number; stored: Uint8Array }[] = [];
+  for (const { cluster, at, length } of clusterParts(file.geometry.clusterSize, offset, data.length)) {
+    const content = data.subarray(at, at + length);
+    if (!isZero(content)) waiting.push({ cluster, stored: await smaller(codec, content) });
+  }
+  return async () => {
+    const placed = waiting.map(({ cluster, stored }) => ({ stored, host: place(file, cluster, stored) }));
+    for (const { host, stored } of placed) await writeFully(file.target, host, stored);
+  };
+}
+
+/** The cluster packed or, when that would not be smaller, as it is. */
+async function smaller(codec: ClusterCodec, data: Uint8Array): Promise<Uint8Array> {
+  const packed = await codec.pack(data);
+  return packed.length < data.length ? packed : data;
+}
+
+/** The host offset of a new place for a cluster: plain when `stored` is as long as a cluster, else packed. */
+function place(file: Qcow2File, cluster: number, { length }: Uint8Array): number {
+  const { clusterBits, clusterSize } = file.geometry;
+  if (length === clusterSize) return hostCluster(file, cluster);
+  const offset = file.allocator.bytes(length);
+  file.map.set(cluster, encodeMapping({ kind: 'packed', offset, length }, clusterBits));
+  return offset;
 }

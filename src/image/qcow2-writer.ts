@@ -10,6 +10,7 @@ import { type Qcow2Compression, decodeMapping, planGeometry } from './qcow2-form
 import { writeTables } from './qcow2-tables.js';
 import { openEmptyFile } from './raw-writer.js';
 import { writeFully, writeZeros } from './write-fully.js';
+import { splitZeroRuns } from './zero.js';
 
 /** Bytes in a cluster where nothing else is asked for. */
 export const DEFAULT_CLUSTER_SIZE = 65536;
@@ -24,6 +25,21 @@ export interface Qcow2Options {
   readonly jobs?: number | undefined;
 }
 
+/** A qcow2 image being written. */
+export interface Qcow2Writer extends DiskWriter {
+  /** Bytes in a cluster. */
+  readonly clusterSize: number;
+  /**
+   * Does the work of writing `data` that may be done in any order, which is packing. Resolves to a function that gives
+   * the data its place in the file before it returns its promise, and then writes it: so the order of the calls of
+   * these functions alone decides the bytes of the image. `data` must stay as it is until the write is over. It is whole
+   * clusters that nothing has been written to; the last one of the disk is filled up with zeros.
+   *
+   * @throws RangeError when `data` is outside the disk or no whole clusters; the function throws as `write`
+   */
+  prepare(offset: number, data: Uint8Array): Promise<() => Promise<void>>;
+}
+
 /**
  * Opens the new, empty file `path` as a qcow2 image (version 3) of `size` bytes, rounded up to whole 512-byte sectors.
  * Data clusters go to the file in the order they are written; tables and header follow in `finish`, so an image that
@@ -36,7 +52,7 @@ export async function openQcow2Writer(
   path: string,
   size: number,
   options: Qcow2Options = {},
-): Promise<DiskWriter> {
+): Promise<Qcow2Writer> {
   const geometry = planGeometry(size, options.clusterSize ?? DEFAULT_CLUSTER_SIZE);
   const codec = options.compress && clusterCodec(options.compress);
   const target = await openEmptyFile(path);
@@ -56,7 +72,7 @@ interface WriterState {
   readonly compression: Qcow2Compression;
 }
 
-function qcow2Writer(file: Qcow2File, state: WriterState): DiskWriter {
+function qcow2Writer(file: Qcow2File, state: WriterState): Qcow2Writer {
   const { size, packed, compression } = state;
   let closed = false;
   const close = async (): Promise<void> => {
@@ -68,6 +84,7 @@ function qcow2Writer(file: Qcow2File, state: WriterState): DiskWriter {
   };
   return {
     size,
+    clusterSize: file.geometry.clusterSize,
     async write(offset, data) {
       assertInside(size, offset, data.length);
       await (packed ? packed.write(offset, data) : writePlain(file, offset, data));
@@ -75,6 +92,15 @@ function qcow2Writer(file: Qcow2File, state: WriterState): DiskWriter {
     async zero(offset, length) {
       assertInside(size, offset, length);
       await (packed ? packed.zero(offset, length) : zeroPlain(file, offset, length));
+    },
+    async prepare(offset, data) {
+      assertWholeClusters(file.geometry.clusterSize, offset, data.length);
+      assertInside(
+        Math.ceil(size / file.geometry.clusterSize) * file.geometry.clusterSize,
+        offset,
+        data.length,
+      );
+      return packed ? packed.prepare(offset, data) : () => writeWithoutZeros(file, offset, data);
     },
     async finish() {
       await packed?.flush();
@@ -85,21 +111,44 @@ function qcow2Writer(file: Qcow2File, state: WriterState): DiskWriter {
   };
 }
 
-/**
- * A fresh cluster is a hole of the file and reads as zeros, so a part of it is simply written. Clusters that lie side
- * by side in the file are written by one call.
- */
+function assertWholeClusters(clusterSize: number, offset: number, length: number): void {
+  if (offset % clusterSize === 0 && length % clusterSize === 0) return;
+  throw new RangeError(`${length} bytes at ${offset} are no whole clusters of ${clusterSize} bytes`);
+}
+
+interface PlainRun {
+  readonly host: number;
+  readonly data: Uint8Array;
+}
+
 async function writePlain(file: Qcow2File, offset: number, data: Uint8Array): Promise<void> {
-  let run: { host: number; from: number; to: number } | undefined;
+  await writePlaced(file, placePlain(file, offset, data));
+}
+
+async function writeWithoutZeros(file: Qcow2File, offset: number, data: Uint8Array): Promise<void> {
+  const runs = [...splitZeroRuns(data, offset)].flatMap((run) =>
+    run.data ? placePlain(file, run.offset, run.data) : [],
+  );
+  await writePlaced(file, runs);
+}
+
+async function writePlaced(file: Qcow2File, runs: readonly PlainRun[]): Promise<void> {
+  for (const { host, data } of runs) await writeFully(file.target, host, data);
+}
+
+/**
+ * Gives the data its place. A fresh cluster is a hole of the file and reads as zeros, so a part of it is simply
+ * written. Clusters that lie side by side in the file are written by one call.
+ */
+function placePlain(file: Qcow2File, offset: number, data: Uint8Array): PlainRun[] {
+  const runs: { host: number; from: number; to: number }[] = [];
   for (const { cluster, start, at, length } of clusterParts(file.geometry.clusterSize, offset, data.length)) {
     const host = hostCluster(file, cluster) + start;
+    const run = runs.at(-1);
     if (run && run.host + run.to - run.from === host) run.to = at + length;
-    else {
-      if (run) await writeFully(file.target, run.host, data.subarray(run.from, run.to));
-      run = { host, from: at, to: at + length };
-    }
+    else runs.push({ host, from: at, to: at + length });
   }
-  if (run) await writeFully(file.target, run.host, data.subarray(run.from, run.to));
+  return runs.map(({ host, from, to }) => ({ host, data: data.subarray(from, to) }));
 }
 
 async function zeroPlain(file: Qcow2File, offset: number, length: number): Promise<void> {
