@@ -7,6 +7,7 @@ import type { ByteSource } from '../io/byte-source.js';
 import { openFileSource } from '../io/file-source.js';
 import { openSource } from '../io/open-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import type { Progress } from '../progress.js';
 import { type GrowResult, growFilesystems } from '../resize/grow-filesystem.js';
 import type { ResizePlan } from '../resize/plan-resize.js';
 import type { BuildContext } from './build-context.js';
@@ -39,6 +40,7 @@ export interface BuildResult {
  * @throws TSB_OUTPUT_EXISTS, TSB_CHECKSUM_MISMATCH, TSB_NO_SPACE and the other codes of the parts
  */
 export async function runBuild(plan: BuildPlan, context: BuildContext): Promise<BuildResult> {
+  warnOfIdentifiers(plan, context.progress);
   try {
     return await buildOnce(plan, context);
   } catch (error) {
@@ -90,6 +92,14 @@ async function openForPlan({ entry, cache, offline, signal }: BuildContext): Pro
   return openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
 }
 
+/** Says so where a seed cannot make all bytes the same. */
+function warnOfIdentifiers({ seed, format }: BuildPlan, progress: Progress): void {
+  if (seed === undefined || format === 'raw' || format === 'qcow2') return;
+  progress.warn(
+    `qemu-img puts random identifiers into ${format} disks: --seed makes only their content the same`,
+  );
+}
+
 async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildResult> {
   const { entry, progress, signal } = context;
   await using output = await openOutputFile(plan.output, context);
@@ -105,7 +115,9 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
   const layout = await describeFile(disk, signal);
   if (scratch) {
     using _ = progress.step(`Converting to ${plan.format}`);
-    await convertImage(disk, output.tempPath, { ...context, format: plan.format });
+    // One job at a time puts the clusters in the same order every time.
+    const jobs = plan.seed === undefined ? context.jobs : 1;
+    await convertImage(disk, output.tempPath, { ...context, jobs, format: plan.format });
   }
   await output.commit();
   const { blocks } = await stat(plan.output);
