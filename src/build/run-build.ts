@@ -115,9 +115,7 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
   const layout = await describeFile(disk, signal);
   if (scratch) {
     using _ = progress.step(`Converting to ${plan.format}`);
-    // One job at a time puts the clusters in the same order every time.
-    const jobs = plan.seed === undefined ? context.jobs : 1;
-    await convertImage(disk, output.tempPath, { ...context, jobs, format: plan.format });
+    await convertImage(disk, output.tempPath, { ...context, format: plan.format });
   }
   await output.commit();
   const { blocks } = await stat(plan.output);
