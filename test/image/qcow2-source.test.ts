@@ -108,7 +108,9 @@ describe('readQcow2Info', () => {
     ['subclusters', ['-o', 'extended_l2=on'], { extendedL2: true }],
   ])('knows %s, and such an image is not opened', async (_, options, expected) => {
     const path = folder.file('image.qcow2');
-    run('qemu-img', 'create', '-q', '-f', 'qcow2', ...options, path, '10M');
+    // qemu-img makes the data file at once, and a bare name would be in the working folder.
+    const placed = options.map((option) => option.replace('data.raw', folder.file('data.raw')));
+    run('qemu-img', 'create', '-q', '-f', 'qcow2', ...placed, path, '10M');
     await using file = await openFileSource(path);
     expect(await readQcow2Info(file)).toMatchObject(expected);
     await expect(openQcow2Source(file)).rejects.toMatchObject({ code: 'TSB_IMAGE_INVALID' });
