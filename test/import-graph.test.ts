@@ -6,7 +6,7 @@ const SRC = join(import.meta.dirname, '..', 'src');
 
 /** What each folder of src/ may import besides itself; the ground (io, errors, progress) is open to all. */
 const GROUND = ['io', 'errors', 'progress'];
-const FORMATS = ['xz', 'image', 'guest'];
+const FORMATS = ['xz', 'gzip', 'zstd', 'image', 'guest', 'segment-cache'];
 const DOMAIN = ['index-repo', 'resize', 'customize', 'nbd'];
 const ALLOWED: Record<string, readonly string[]> = {
   errors: [],
@@ -15,6 +15,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ...Object.fromEntries(FORMATS.map((folder) => [folder, GROUND])),
   ...Object.fromEntries(DOMAIN.map((folder) => [folder, [...FORMATS, ...GROUND]])),
   build: [...DOMAIN, ...FORMATS, ...GROUND],
+  serve: ['build', ...DOMAIN, ...FORMATS, ...GROUND],
 };
 const SHELL = ['main', 'base-command', 'flags', 'commands', 'ui'];
 
