@@ -127,7 +127,8 @@ describe('whom to trust', () => {
     const source = stage.source.slice(0, 2);
     const failures = await inTurns(
       ['not-a-key', 'missing'].map(
-        (key) => () => desk.run(['small', '-o', `${key}.img`, ...source, '--key', key, '--json']).then(failureOf),
+        (key) => () =>
+          desk.run(['small', '-o', `${key}.img`, ...source, '--key', key, '--json']).then(failureOf),
       ),
     );
     expect(failures.map(({ summary }) => summary)).toEqual([
