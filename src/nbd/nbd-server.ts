@@ -1,0 +1,1 @@
+export type { NbdExport, NbdServerOptions, NbdTls } from './nbd-options.js';
