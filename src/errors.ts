@@ -43,6 +43,8 @@ export const ERROR_CODES = {
   TSB_NETWORK_TIMEOUT: 'network',
   TSB_NO_RANGES: 'network',
   TSB_OFFLINE: 'network',
+  TSB_LISTEN: 'network',
+  TSB_TLS: 'usage',
   TSB_OUTPUT_EXISTS: 'disk',
   TSB_OUTPUT_UNUSABLE: 'disk',
   TSB_NO_SPACE: 'disk',
