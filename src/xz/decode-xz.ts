@@ -1,6 +1,6 @@
 import type { ByteSource } from '../io/byte-source.js';
 import { forEachParallel } from '../io/parallel.js';
-import { isAllZero } from './all-zero.js';
+import { isAllZero } from '../io/all-zero.js';
 import type { XzBlock, XzIndex } from './block-table.js';
 import { decodeBlock } from './decode-block.js';
 import { type BlockDecoder, loadXzEngine } from './engine.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isAllZero } from '../../src/xz/all-zero.js';
+import { isAllZero } from '../../src/io/all-zero.js';
 import type { XzBlock } from '../../src/xz/block-table.js';
 import { REMEMBERED_BLOCK, ZeroBlocks } from '../../src/xz/zero-blocks.js';
 
