@@ -1,4 +1,5 @@
 import type { TsbuilderError } from '../errors.js';
+import { noteOfAway } from '../index-repo/away-sources.js';
 import { entriesOf, failuresOf, loadIndexes } from '../index-repo/load-indexes.js';
 import { selectTemplate } from '../index-repo/select-template.js';
 import { loadSources } from '../index-repo/sources.js';
@@ -26,8 +27,14 @@ export interface OpenedTemplates {
   readonly sources: readonly SourceRef[];
   readonly failures: readonly TsbuilderError[];
   readonly cache: TemplateCache;
-  /** Picks one. @throws TSB_NOT_FOUND, or the error of a source that could not be used */
+  /**
+   * Picks one. Warns of sources that are out of reach once an hour, and where the choice comes from the copy of an index.
+   *
+   * @throws TSB_NOT_FOUND, or the error of a source that could not be used
+   */
   select(name: string, arch: string | undefined): TemplateEntry;
+  /** Warns of sources that are out of reach: for whoever uses all entries. At most once. */
+  tellAway(): void;
 }
 
 /**
@@ -39,11 +46,23 @@ export async function openTemplates(query: TemplateQuery): Promise<OpenedTemplat
   const loaded = await loadIndexes(await loadSources(query), query);
   const entries = entriesOf(loaded);
   const failures = failuresOf(loaded);
+  const copies = loaded.flatMap(({ source, away }) => (away ? [source] : []));
+  const away = noteOfAway(loaded);
+  let told = false;
+  const tellAway = (): void => {
+    if (away && !told) query.progress.warn(away.text);
+    told = true;
+  };
   return {
     entries,
     failures,
     sources: loaded.map(({ source }) => source),
     cache: openTemplateCache(query.cacheDir ?? cacheFolder()),
-    select: (name, arch) => selectTemplate(entries, { name, arch, failures }),
+    tellAway,
+    select(name, arch) {
+      const entry = selectTemplate(entries, { name, arch, failures });
+      if (away?.isNew === true || copies.includes(entry.source)) tellAway();
+      return entry;
+    },
   };
 }

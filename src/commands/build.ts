@@ -110,6 +110,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     const { formatListLong, formatListShort } = await import('../index-repo/format-list.js');
     const { bestEntries } = await import('../index-repo/select-template.js');
     const templates = await this.openTemplates();
+    templates.tellAway();
     const { name, arch } = { ...this.args, ...this.flags };
     const wanted = name === undefined ? templates.entries : [templates.select(name, arch)];
     const entries = bestEntries(wanted);

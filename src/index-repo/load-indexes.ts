@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { EXIT, TsbuilderError } from '../errors.js';
 import { fetchSmall } from '../io/fetch-small.js';
+import { retryTimeout } from '../io/http-timeout.js';
 import { redactUrl } from '../io/redact-url.js';
 import { parseLocation } from '../io/source-location.js';
 import type { Progress } from '../progress.js';
+import { isAway } from './away-sources.js';
 import { DocumentStore } from './document-store.js';
 import { parseIndex } from './index-file.js';
 import { MAX_INDEX_BYTES } from './index-lexer.js';
@@ -16,6 +18,8 @@ import { keyFilesByFingerprint, trustedKeys } from './source-keys.js';
 import type { SourceRef, TemplateEntry } from './template-entry.js';
 import { cacheFolder, stateFolder } from './user-folders.js';
 
+const SHORT_DEADLINE_MS = 5000;
+
 /** Fetches a small file; for tests to replace. */
 export type Fetch = (
   url: string,
@@ -23,6 +27,7 @@ export type Fetch = (
     maxBytes: number;
     proxy?: string | undefined;
     deadlineMs?: number | undefined;
+    maxAttempts?: number | undefined;
     signal?: AbortSignal | undefined;
   },
 ) => Promise<{ data: Uint8Array }>;
@@ -40,7 +45,10 @@ export interface LoadOptions {
   readonly cacheDir?: string | undefined;
   /** Folder of what must outlive the cache. Default: the user's. */
   readonly stateDir?: string | undefined;
-  /** For all attempts to fetch one file, in milliseconds. Default 20 s. */
+  /**
+   * For all attempts to fetch one file, in milliseconds. Default: 20 s, but 5 s where a copy of the index could serve, or where
+   * the server was away a short while ago and there are other sources.
+   */
   readonly deadlineMs?: number | undefined;
   readonly fetch?: Fetch | undefined;
   /** Default: the clock. */
@@ -59,12 +67,17 @@ export interface LoadedIndex {
   readonly createdAt?: Date | undefined;
   /** Why the source could not be used. */
   readonly error?: TsbuilderError | undefined;
+  /** Why its server could not be reached, where a copy of the index serves instead. */
+  readonly away?: TsbuilderError | undefined;
+  /** Since when the server is known to be away, if that was noted within the last hour. */
+  readonly awaySince?: Date | undefined;
 }
 
 /**
- * Fetches, verifies and parses the indexes of all sources at once. A source that cannot be used is warned about and has its
- * error in the result, as long as another can be: whoever finds no template then knows why. A source that is merely away
- * is replaced by the last copy of it that was verified; one with a bad signature never is.
+ * Fetches, verifies and parses the indexes of all sources at once. A source that cannot be used has its error in the
+ * result, as long as another can be: whoever finds no template then knows why. A source that is merely away is replaced
+ * by the last copy of it that was verified, and whether to tell is left to the caller (`noteOfAway`); one with a bad
+ * signature never is, and is warned about.
  *
  * @returns one result for each source, in order
  * @throws TSB_NO_SOURCE when there is none; the most serious error when all have failed
@@ -78,11 +91,11 @@ export async function loadIndexes(
       hint: 'Add one with: tsbuilder source add NAME URL --key FILE',
     });
   }
-  const loaded = await Promise.all(sources.map((source) => loadOrExplain(source, options)));
+  const isOnly = sources.length === 1;
+  const loaded = await Promise.all(sources.map((source) => loadOrExplain(source, { ...options, isOnly })));
   const failures = failuresOf(loaded);
   if (failures.length === loaded.length) throw mostSerious(failures);
-  for (const { source, error } of loaded)
-    if (error) options.progress.warn(`source ${source.name} is not used: ${error.message}`);
+  for (const index of loaded) tellFailure(index, options.progress);
   return loaded;
 }
 
@@ -103,23 +116,37 @@ function mostSerious(failures: readonly TsbuilderError[]): TsbuilderError {
   );
 }
 
-async function loadOrExplain(source: SourceConfig, options: LoadOptions): Promise<LoadedIndex> {
+function tellFailure(index: LoadedIndex, progress: Progress): void {
+  const { source, error, away } = index;
+  if (away) progress.detail(`${away.message}; using the copy of its index`);
+  if (!error) return;
+  const text = `source ${source.name} is not used: ${error.message}`;
+  if (isAway(index)) progress.detail(text);
+  else progress.warn(text);
+}
+
+interface SourceLoadOptions extends LoadOptions {
+  /** Whether there are no other sources. */
+  readonly isOnly: boolean;
+}
+
+async function loadOrExplain(source: SourceConfig, options: SourceLoadOptions): Promise<LoadedIndex> {
   try {
     return await loadOne(source, options);
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof TsbuilderError)) throw error;
-    return {
-      source: sourceRef(source, { keyFile: source.keyFiles[0], checked: false }),
-      entries: [],
-      origin: 'fetched',
-      error,
-    };
+    return failed(source, error);
   }
 }
 
-async function loadOne(source: SourceConfig, options: LoadOptions): Promise<LoadedIndex> {
-  const { offline = false, checkSignature = true, progress } = options;
+function failed(source: SourceConfig, error: TsbuilderError): LoadedIndex {
+  const ref = sourceRef(source, { keyFile: source.keyFiles[0], checked: false });
+  return { source: ref, entries: [], origin: 'fetched', error };
+}
+
+async function loadOne(source: SourceConfig, options: SourceLoadOptions): Promise<LoadedIndex> {
+  const { offline = false, checkSignature = true } = options;
   if (source.problem && checkSignature) throw source.problem;
   const keys = checkSignature ? await trustedKeys(source, options) : undefined;
   const store = new DocumentStore(join(options.cacheDir ?? cacheFolder(), 'indexes'));
@@ -128,17 +155,24 @@ async function loadOne(source: SourceConfig, options: LoadOptions): Promise<Load
   const isLocal = parseLocation(source.uri).kind === 'file';
   if (isLocal) return load(fetchOver(source, options), 'fetched');
   if (offline) return load(readStored(store), 'remembered');
+  const awaySince = await store.awaySince(source.uri);
+  const isDispensable = (awaySince !== undefined && !options.isOnly) || (await store.has(source.uri));
   try {
-    return await load(fetchOver(source, options), 'fetched');
+    const patience = isDispensable ? { ...inHaste(), ...options } : options;
+    const index = await load(fetchOver(source, patience), 'fetched');
+    if (awaySince) await store.noteBack(source.uri);
+    return index;
   } catch (error) {
     options.signal?.throwIfAborted();
     if (!(error instanceof TsbuilderError) || error.exit !== EXIT.network) throw error;
     const remembered = await load(readStored(store), 'remembered').catch(() => undefined);
-    if (!remembered) throw error;
-    const signed = remembered.createdAt?.toISOString().slice(0, 10) ?? 'never';
-    progress.warn(`${error.message}; using the copy of its index that was signed ${signed}`);
-    return remembered;
+    if (!awaySince) await store.noteAway(source.uri);
+    return remembered ? { ...remembered, away: error, awaySince } : { ...failed(source, error), awaySince };
   }
+}
+
+function inHaste(): { deadlineMs: number; maxAttempts: number } {
+  return { deadlineMs: Math.min(SHORT_DEADLINE_MS, retryTimeout()), maxAttempts: 1 };
 }
 
 interface Loader {
@@ -182,10 +216,17 @@ async function loadNative(
   return { source, entries, createdAt: signature?.createdAt };
 }
 
-function fetchOver(source: SourceConfig, options: LoadOptions): Loader['fetch'] {
-  const { signal, deadlineMs, fetch = fetchSmall } = options;
-  return async (url) =>
-    (await fetch(url, { maxBytes: MAX_INDEX_BYTES, proxy: source.proxy, deadlineMs, signal })).data;
+function fetchOver(
+  source: SourceConfig,
+  options: LoadOptions & { readonly maxAttempts?: number | undefined },
+): Loader['fetch'] {
+  const { signal, deadlineMs, maxAttempts, fetch = fetchSmall } = options;
+  const limits = {
+    maxBytes: MAX_INDEX_BYTES,
+    ...(deadlineMs !== undefined && { deadlineMs }),
+    ...(maxAttempts !== undefined && { maxAttempts }),
+  };
+  return async (url) => (await fetch(url, { ...limits, proxy: source.proxy, signal })).data;
 }
 
 function readStored(store: DocumentStore): Loader['fetch'] {

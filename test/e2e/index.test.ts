@@ -158,7 +158,7 @@ describe('two sources', () => {
     const args = ['small', '--source', dead, ...stage.source, '--json'];
     const outcome = await desk.run(args);
     resultOf(outcome);
-    expect(outcome.stderr).toMatch(/"type":"warning".*is not used/);
+    expect(outcome.stderr).toMatch(/"type":"warning".*not used because out of reach/);
     const failure = failureOf(await desk.run(['other', '--source', dead, ...stage.source, '--json']));
     expect(failure.summary).toMatch(/^(3 TSB_NOT_FOUND|6 TSB_NETWORK)$/);
   });
@@ -174,7 +174,7 @@ describe('two sources', () => {
     const outcome = await desk.run([...args, 'second.img']);
     stage.forget();
     resultOf(outcome);
-    expect(outcome.stderr).toMatch(/"type":"warning".*using the copy of its index/);
+    expect(outcome.stderr).toMatch(/"type":"warning".*using the copy of the index/);
   });
 });
 

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import {
   failuresOf,
   loadIndexes,
 } from '../../src/index-repo/load-indexes.js';
+import { noteOfAway } from '../../src/index-repo/away-sources.js';
 import { selectTemplate } from '../../src/index-repo/select-template.js';
 import type { SourceConfig } from '../../src/index-repo/source-config.js';
 import { makeSigner } from '../helpers/make-signer.js';
@@ -146,16 +147,61 @@ describe('loadIndexes', () => {
       const [index] = await load([source()]);
       expect(index!.origin).toBe('remembered');
       expect(index!.entries).toHaveLength(1);
-      expect(warnings).toEqual([
-        expect.stringMatching(/connection refused; using the copy .* signed 2026-02-01/),
-      ]);
+      expect(index!.away).toMatchObject({ message: 'connection refused' });
+      expect(noteOfAway([index!])?.text).toBe(
+        'source out of reach, using the copy of the index: main (signed 2026-02-01) (--verbose says why)',
+      );
+      expect(warnings).toEqual([]);
     });
 
     it('uses the others, and says so', async () => {
       server.set(OTHER, fixture('good.asc'));
       const loaded = await load([source(), second()]);
       expect(loaded.map(({ entries }) => entries.length)).toEqual([0, 1]);
-      expect(warnings).toEqual(['source main is not used: connection refused']);
+      expect(warnings).toEqual([]);
+      expect(noteOfAway(loaded)).toEqual({
+        text: 'source not used because out of reach: main (--verbose says why)',
+        isNew: true,
+      });
+    });
+
+    it('tells of all in one line, as news only once an hour', async () => {
+      server.set('https://third.org/i', fixture('good.asc'));
+      const third = source({ name: 'third', uri: 'https://third.org/i' });
+      const note = async () => noteOfAway(await load([source(), second(), third]));
+      expect(await note()).toMatchObject({
+        text: expect.stringMatching(/^sources not used because out of reach: main, second /) as string,
+        isNew: true,
+      });
+      expect((await note())?.isNew).toBe(false);
+      const folder = join(root, 'cache', 'indexes');
+      for (const name of readdirSync(folder).filter((one) => one.endsWith('.away')))
+        utimesSync(join(folder, name), 0, Date.now() / 1000 - 3700);
+      expect((await note())?.isNew).toBe(true);
+      server.set(URL, fixture('good.asc'));
+      server.set(OTHER, fixture('good.asc'));
+      expect(await note()).toBeUndefined();
+      expect(readdirSync(folder).filter((one) => one.endsWith('.away'))).toEqual([]);
+    });
+
+    it('waits only briefly for one that was away or can be replaced, unless it is the only one', async () => {
+      const deadlines: [string, number | undefined][] = [];
+      const fetch: LoadOptions['fetch'] = (url, { deadlineMs }) => {
+        deadlines.push([url, deadlineMs]);
+        const answer = server.get(url);
+        return answer instanceof Buffer ? Promise.resolve({ data: answer }) : Promise.reject(dead());
+      };
+      server.set(OTHER, fixture('good.asc'));
+      await load([source(), second()], { fetch });
+      await load([source(), second()], { fetch });
+      await load([source()], { fetch }).catch(() => undefined);
+      expect(deadlines.map(([url, ms]) => `${url} ${ms}`).sort()).toEqual([
+        `${URL} 5000`,
+        `${URL} undefined`,
+        `${URL} undefined`,
+        `${OTHER} 5000`,
+        `${OTHER} undefined`,
+      ]);
     });
 
     it('fails when all are', async () => {

@@ -19,6 +19,7 @@ export default class CacheImport extends BaseCommand<typeof CacheImport> {
     const { templateQuery } = await import('../../ui/template-query.js');
     const { args, flags, progress, signal } = this;
     const templates = await openTemplates(templateQuery(flags, { progress, signal }));
+    if (args.name === undefined) templates.tellAway();
     const entry =
       args.name === undefined
         ? await findEntryOfFile(args.file, templates.entries, signal)
