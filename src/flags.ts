@@ -90,7 +90,7 @@ export const sourceFlags = {
     helpValue: 'URL',
     multiple: true,
     multipleNonGreedy: true,
-    description: 'index to use instead of the configured sources (repeatable)',
+    description: 'index to use instead of the configured sources, or the name of one of them (repeatable)',
     helpGroup: 'SOURCE',
   }),
   fingerprint: Flags.string({

@@ -1,7 +1,7 @@
 import type { TsbuilderError } from '../errors.js';
 import { noteOfAway } from '../index-repo/away-sources.js';
 import { entriesOf, failuresOf, loadIndexes } from '../index-repo/load-indexes.js';
-import { selectTemplate } from '../index-repo/select-template.js';
+import { rivalsOf, selectTemplate } from '../index-repo/select-template.js';
 import { loadSources } from '../index-repo/sources.js';
 import { type TemplateCache, openTemplateCache } from '../index-repo/template-cache.js';
 import type { SourceRef, TemplateEntry } from '../index-repo/template-entry.js';
@@ -33,6 +33,8 @@ export interface OpenedTemplates {
    * @throws TSB_NOT_FOUND, or the error of a source that could not be used
    */
   select(name: string, arch: string | undefined): TemplateEntry;
+  /** What other sources have under the name of the entry chosen. */
+  rivals(chosen: TemplateEntry): TemplateEntry[];
   /** Warns of sources that are out of reach: for whoever uses all entries. At most once. */
   tellAway(): void;
 }
@@ -59,6 +61,7 @@ export async function openTemplates(query: TemplateQuery): Promise<OpenedTemplat
     sources: loaded.map(({ source }) => source),
     cache: openTemplateCache(query.cacheDir ?? cacheFolder()),
     tellAway,
+    rivals: (chosen) => rivalsOf(chosen, entries),
     select(name, arch) {
       const entry = selectTemplate(entries, { name, arch, failures });
       if (away?.isNew === true || copies.includes(entry.source)) tellAway();

@@ -15,6 +15,8 @@ export interface BuildOptions {
   readonly machineId: 'random' | 'empty' | 'keep';
   /** Makes the build reproducible: all randomness is derived from this text. */
   readonly seed?: string | undefined;
+  /** What other sources have under the same name. */
+  readonly rivals?: readonly TemplateEntry[] | undefined;
 }
 
 /** Everything about a build that is known before a byte of the template has been read. */
@@ -28,6 +30,8 @@ export interface BuildPlan {
     readonly format: string | undefined;
     readonly sha512: string | undefined;
     readonly source: string;
+    /** What other sources have under the same name, and was not chosen. */
+    readonly others: readonly { readonly source: string; readonly revision: string }[];
   };
   readonly output: string;
   readonly format: string;
@@ -56,9 +60,13 @@ export function planBuild(entry: TemplateEntry, options: BuildOptions): BuildPla
       },
     );
   }
-  const { name, arch, revision, url, size, format, sha512 } = entry;
+  const { name, arch, revision, url, size, format, sha512, source } = entry;
+  const others = (options.rivals ?? []).map((rival) => ({
+    source: rival.source.name,
+    revision: rival.revision,
+  }));
   return {
-    template: { name, arch, revision, url, size, format, sha512, source: entry.source.name },
+    template: { name, arch, revision, url, size, format, sha512, source: source.name, others },
     output: resolve(options.output ?? defaultOutput(name, options.format)),
     format: options.format,
     targetSize,

@@ -21,6 +21,14 @@ export interface TemplateWanted {
   readonly signal: AbortSignal;
 }
 
+/** The entry to build from. */
+export interface ChosenTemplate {
+  readonly entry: TemplateEntry;
+  /** What other sources have under its name. */
+  readonly rivals: readonly TemplateEntry[];
+  readonly cache: TemplateCache;
+}
+
 /**
  * The entry for the wanted template. Where no source serves it but a recipe of that name and architecture comes with the
  * program, the template is made first and added to the local repository.
@@ -31,7 +39,7 @@ export interface TemplateWanted {
 export async function templateOrRecipe(
   open: () => Promise<OpenedTemplates>,
   wanted: TemplateWanted,
-): Promise<{ entry: TemplateEntry; cache: TemplateCache }> {
+): Promise<ChosenTemplate> {
   try {
     return await choose(open, wanted);
   } catch (error) {
@@ -70,9 +78,10 @@ function assertWorthMaking({ name, recipes, fits }: TemplateWanted, recipe: Load
 async function choose(
   open: () => Promise<OpenedTemplates>,
   { name, arch }: TemplateWanted,
-): Promise<{ entry: TemplateEntry; cache: TemplateCache }> {
+): Promise<ChosenTemplate> {
   const templates = await open();
-  return { entry: templates.select(name, arch), cache: templates.cache };
+  const entry = templates.select(name, arch);
+  return { entry, rivals: templates.rivals(entry), cache: templates.cache };
 }
 
 /** Whether the template is merely not to be had: a bad signature is never answered by doing something else. */

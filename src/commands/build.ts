@@ -143,7 +143,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     const { formatBuildPlan, formatBuildSummary } = await import('../ui/build-summary.js');
     const { flags, progress, signal } = this;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
-    const { entry, cache } = await templateOrRecipe(() => this.openTemplates(), {
+    const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,
       arch: flags.arch,
       recipes: this.recipePolicy(),
@@ -159,6 +159,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
       expand: flags.expand,
       machineId: flags['machine-id'],
       seed: flags.seed,
+      rivals,
     });
     const context = {
       entry,
@@ -179,7 +180,7 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
       return { plan: { ...plan, resize: summarizeResizePlan(resize) } };
     }
     const result = await runBuild(plan, context);
-    if (!flags.quiet) this.log(formatBuildSummary(result));
+    if (!flags.quiet) this.log(formatBuildSummary(result, plan));
     return { ...result, resize: summarizeResizePlan(result.resize), template: plan.template };
   }
 

@@ -7,7 +7,7 @@ import type { SourceConfig } from './source-config.js';
 
 /** The options of the command line that choose sources. */
 export interface CommandLineSources {
-  /** `--source`: paths or URLs of native indexes. */
+  /** `--source`: paths or URLs of native indexes; for `loadSources` also names of configured sources. */
   readonly sources?: readonly string[] | undefined;
   /** `--fingerprint`: none, one for all sources, or one for each. */
   readonly fingerprints?: readonly string[] | undefined;
@@ -26,7 +26,9 @@ export interface CommandLineSources {
 export function commandLineSources(options: CommandLineSources): SourceConfig[] {
   const { sources = [], fingerprints = [], keys = [], checkSignature = true } = options;
   if (sources.length === 0 && fingerprints.length + keys.length > 0)
-    throw usage('--fingerprint and --key say whom to trust for a --source, but there is no --source');
+    throw usage(
+      '--fingerprint and --key say whom to trust for a --source that is a path or URL, but there is none',
+    );
   if (![0, 1, sources.length].includes(fingerprints.length)) {
     const counts = `${fingerprints.length} fingerprints for ${sources.length} sources`;
     throw usage(`${counts}: give one for all, or one for each in the same order`);

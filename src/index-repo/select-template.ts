@@ -48,6 +48,18 @@ export function bestEntries(
   return [...best.values()];
 }
 
+/** The best entry that each other source has for the name and architecture of `chosen`, in the order of the sources. */
+export function rivalsOf(chosen: TemplateEntry, entries: readonly TemplateEntry[]): TemplateEntry[] {
+  const arch = normaliseArchitecture(chosen.arch);
+  const rivals = entries.filter(
+    (entry) =>
+      entry.name === chosen.name &&
+      normaliseArchitecture(entry.arch) === arch &&
+      entry.source !== chosen.source,
+  );
+  return bestEntries(rivals, ({ source }) => source.name);
+}
+
 /** The error of the first source that failed: one that may be under attack before one that is merely away. */
 function unusableSource({ failures = [], name }: TemplateWish): TsbuilderError | undefined {
   const cause = failures.find(({ exit }) => exit === EXIT.signature) ?? failures[0];

@@ -22,16 +22,41 @@ const MAX_CONF_BYTES = 1024 * 1024;
 export const SHIPPED_SOURCES: string = join(import.meta.dirname, '..', '..', 'templates', 'sources');
 
 /**
- * The sources to use: those of `--source` alone, if there are any; else the local repository, if it has an index, and then
- * the .conf files of {@link sourceFolders}. A file name, an `[id]` or a location that came earlier masks the same later.
+ * The sources to use: those of `--source` alone, if there are any (a bare word that is the name of a configured source and
+ * of no file stands for that source, with its own keys); else the local repository, if it has an index, and then the
+ * .conf files of {@link sourceFolders}. A file name, an `[id]` or a location that came earlier masks the same later.
  *
  * @throws TSB_USAGE when the options contradict each other
  */
 export async function loadSources(options: SourceOptions): Promise<SourceConfig[]> {
-  const given = commandLineSources(options);
-  if (given.length > 0) return given;
-  const local = await localSource(options.env);
-  return withoutRepeats([...local, ...(await configuredSources(options))]);
+  const { sources: wanted = [] } = options;
+  const { named, others } = await splitNamed(wanted, options);
+  const given = [...named, ...commandLineSources({ ...options, sources: others })];
+  return given.length > 0 ? given : allSources(options);
+}
+
+async function allSources(options: SourceOptions): Promise<SourceConfig[]> {
+  return withoutRepeats([...(await localSource(options.env)), ...(await configuredSources(options))]);
+}
+
+/** Which of the values of `--source` are names of configured sources. */
+async function splitNamed(
+  wanted: readonly string[],
+  options: SourceOptions,
+): Promise<{ named: SourceConfig[]; others: string[] }> {
+  const words: string[] = [];
+  for (const value of wanted) if (/^[^/:]+$/.test(value) && !(await exists(value))) words.push(value);
+  const known = words.length > 0 ? await allSources(options) : [];
+  const named = known.filter(({ name }) => words.includes(name));
+  const names = named.map(({ name }) => name);
+  return { named, others: wanted.filter((value) => !names.includes(value)) };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The folders with .conf files, in order: the user's, the system's, those of virt-builder, and the one shipped. */
@@ -51,11 +76,7 @@ function sourceFolders({
 async function localSource(env: FolderEnv | undefined): Promise<SourceConfig[]> {
   const folder = localRepositoryFolder(env);
   const uri = join(folder, 'index.asc');
-  const exists = await access(uri).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return [];
+  if (!(await exists(uri))) return [];
   const keyFiles = [join(folder, 'key.asc')];
   return [{ name: 'local', uri, format: 'native', keyFiles, fingerprints: [], origin: 'local repository' }];
 }

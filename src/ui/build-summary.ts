@@ -6,9 +6,13 @@ import { formatResizePlan } from '../resize/format-plan.js';
 
 type Line = readonly [label: string, text: string];
 
-/** What is printed when a build is done: the output, its sizes, what grew, what is free, what was seeded. */
-export function formatBuildSummary(result: BuildResult): string {
+/**
+ * What is printed when a build is done: the output, its sizes, what grew, what is free, what was seeded; and the template,
+ * where several sources have one of its name.
+ */
+export function formatBuildSummary(result: BuildResult, { template }: Pick<BuildPlan, 'template'>): string {
   const lines: Line[] = [
+    ...(template.others.length > 0 ? templateLines(template) : []),
     ['Output file', result.output],
     ['Output format', result.format],
     ['Virtual size', formatSize(result.size)],
@@ -29,10 +33,7 @@ export function formatBuildSummary(result: BuildResult): string {
 export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof formatResizePlan>[0]): string {
   const { template } = plan;
   const lines: Line[] = [
-    [
-      'Template',
-      `${template.name} (${template.arch}, revision ${template.revision}) from ${template.source}`,
-    ],
+    ...templateLines(template),
     ['Download', template.url],
     ['SHA-512', template.sha512 ?? 'none: the detached signature is checked'],
     ['Output file', plan.output],
@@ -41,6 +42,14 @@ export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof forma
     ['Randomness', plan.seed === undefined ? "from this machine's random source" : 'derived from --seed'],
   ];
   return `${formatLines(lines)}\n\n${formatResizePlan(resize)}`;
+}
+
+function templateLines({ name, arch, revision, source, others }: BuildPlan['template']): Line[] {
+  const rivals = others.map((other) => `revision ${other.revision} from ${other.source}`).join(', ');
+  return [
+    ['Template', `${name} (${arch}, revision ${revision}) from ${source}`],
+    ...(rivals === '' ? [] : [['Not chosen', `${rivals} (--source NAME chooses)`] as const]),
+  ];
 }
 
 type WithFreeSpace = DescribedPartition & { readonly content: { readonly freeBytes: number } };

@@ -30,6 +30,12 @@ describe('planBuild', () => {
     expect(planBuild(entry, { format: 'raw', machineId: 'random', expand: '1' }).expand).toBe('1');
   });
 
+  it('names what other sources have under the same name', () => {
+    const rival: TemplateEntry = { ...entry, revision: '2', source: { ...entry.source, name: 'local' } };
+    const { template } = planBuild(entry, { format: 'raw', machineId: 'random', rivals: [rival] });
+    expect(template).toMatchObject({ source: 'example', others: [{ source: 'local', revision: '2' }] });
+  });
+
   it('refuses to shrink, with both sizes', () => {
     expect(() => planBuild(entry, { format: 'raw', machineId: 'random', targetSize: GIB })).toThrow(
       expect.objectContaining({

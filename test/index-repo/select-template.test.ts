@@ -4,7 +4,7 @@ import { TsbuilderError } from '../../src/errors.js';
 import { hostArchitecture, normaliseArchitecture } from '../../src/index-repo/architecture.js';
 import { closeNames } from '../../src/index-repo/close-names.js';
 import { compareRevisions } from '../../src/index-repo/revision.js';
-import { bestEntries, selectTemplate } from '../../src/index-repo/select-template.js';
+import { bestEntries, rivalsOf, selectTemplate } from '../../src/index-repo/select-template.js';
 import { SOURCE, entry } from '../helpers/entries.js';
 
 describe('compareRevisions', () => {
@@ -68,6 +68,15 @@ describe('normaliseArchitecture', () => {
 
 describe('selectTemplate', () => {
   const other = { ...SOURCE, name: 'other' };
+
+  it('knows what the other sources have under the same name', () => {
+    const chosen = entry({ revision: '9' });
+    const rivals = ['1', '2'].map((revision) => entry({ revision, arch: 'amd64', source: other }));
+    const unrelated = [entry({ name: 'x', source: other }), entry({ arch: 's390x', source: other })];
+    expect(rivalsOf(chosen, [chosen, entry({ revision: '3' }), ...rivals, ...unrelated])).toEqual([
+      rivals[1],
+    ]);
+  });
 
   it('takes the highest revision, whatever the order', () => {
     const entries = [entry({ revision: '9' }), entry({ revision: '10' }), entry({ revision: '2' })];

@@ -118,6 +118,22 @@ describe('--source', () => {
   const good = 'f7774fb1ad074a7e8c8767ea91738f73e1b768a0';
   const other = 'ab'.repeat(20);
 
+  it('takes configured sources by their names, with their own keys', async () => {
+    put(`${USER}/first.conf`, conf('first'));
+    put('home/.local/share/tsbuilder/repository/index.asc', '');
+    expect(await load({ sources: ['first'] })).toEqual([
+      expect.objectContaining({
+        name: 'first',
+        keyFiles: ['/k.asc'],
+        origin: join(root, USER, 'first.conf'),
+      }),
+    ]);
+    const mixed = await load({ sources: ['https://x.org/i', 'local'], keys: ['k.asc'] });
+    expect(mixed.map(({ name }) => name)).toEqual(['local', 'https://x.org/i']);
+    await expect(load({ sources: ['first'], keys: ['k.asc'] })).rejects.toThrow(/but there is none/);
+    await expect(load({ sources: ['nobody'] })).rejects.toThrow(/needs --key/);
+  });
+
   it('replaces the configured sources', async () => {
     put(`${USER}/a.conf`, conf('a'));
     const sources = await load({ sources: ['https://u:p@x.org/i?t=1', 'repo/index.asc'], keys: ['k.asc'] });
@@ -143,8 +159,8 @@ describe('--source', () => {
   it('needs a key or a fingerprint, or a clear no', async () => {
     await expect(load({ sources: ['/a'] })).rejects.toMatchObject({ code: 'TSB_USAGE' });
     expect(await load({ sources: ['/a'], checkSignature: false })).toHaveLength(1);
-    await expect(load({ keys: ['/k'] })).rejects.toThrow(/there is no --source/);
-    await expect(load({ fingerprints: [good] })).rejects.toThrow(/there is no --source/);
+    await expect(load({ keys: ['/k'] })).rejects.toThrow(/but there is none/);
+    await expect(load({ fingerprints: [good] })).rejects.toThrow(/but there is none/);
   });
 });
 
