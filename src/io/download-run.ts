@@ -1,3 +1,4 @@
+import { readSync, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EXIT, TsbuilderError, isAbort } from '../errors.js';
@@ -5,7 +6,7 @@ import type { Download, DownloadOptions, DownloadResult } from './download.js';
 import { downloadMark } from './download-mark.js';
 import { type DownloadState, removePartial, writeDownloadState } from './download-state.js';
 import { readFully } from './file-source.js';
-import { assertFreeSpace, writeError } from './free-space.js';
+import { assertFreeSpaceSync, writeError } from './free-space.js';
 import { formatSize } from './format-size.js';
 import { hashSource, startHash } from './hash-content.js';
 import type { HttpClient, HttpResponse } from './http-client.js';
@@ -127,7 +128,7 @@ export class DownloadRun implements Download {
     if (this.position > 0 && this.position === this.announced) return;
     const response = await this.request();
     try {
-      if (await this.begin(response)) await this.receive(response);
+      if (this.begin(response)) await this.receive(response);
     } finally {
       response.discard();
     }
@@ -140,15 +141,15 @@ export class DownloadRun implements Download {
     return this.pinned.request({ headers, signal: this.signal });
   }
 
-  /** Judges status and headers. @returns false when there is nothing left to receive */
-  private async begin(response: HttpResponse): Promise<boolean> {
+  /** Judges status and headers, without waiting: the body is coming. @returns false when there is nothing left to receive */
+  private begin(response: HttpResponse): boolean {
     const { status, headers } = response;
     if (status === 416) return this.confirmEnd(response);
     if (status !== 200 && status !== 206) throw statusError(response.url, status, headers);
     const identity = identityOf(status, headers);
     if (status === 206) this.checkRange(response, identity);
     else this.restart();
-    await this.announce(identity);
+    this.announce(identity);
     this.mark.advance(this.position);
     this.report();
     return true;
@@ -164,13 +165,13 @@ export class DownloadRun implements Download {
   }
 
   /** A 416 is fine when the file ends exactly where we are; otherwise it is another file than the one begun. */
-  private async confirmEnd(response: HttpResponse): Promise<boolean> {
+  private confirmEnd(response: HttpResponse): boolean {
     const size = parseContentRange(headerOf(response.headers, 'content-range'))?.size;
     if (size !== this.position || !isSameVersion(this.identity, identityOf(416, response.headers))) {
       this.rangesBroken = true;
       throw retryFromZero(statusError(response.url, 416, response.headers));
     }
-    await this.announce({ ...this.identity, size });
+    this.announce({ ...this.identity, size });
     this.mark.advance(this.position);
     return false;
   }
@@ -182,20 +183,20 @@ export class DownloadRun implements Download {
     this.mark.rollBack();
   }
 
-  private async announce(identity: HttpIdentity): Promise<void> {
+  private announce(identity: HttpIdentity): void {
     const { size } = identity;
-    const { maxSize, onStart } = this.options;
+    const { maxSize, onStart, resumable = true } = this.options;
     if (this.announced !== undefined && size !== undefined && size !== this.announced)
       throw changedError(this.url, `it was ${this.announced} bytes long, now it is ${size}`);
     if (size !== undefined && size > maxSize) throw this.tooLong(size);
     this.identity = { ...identity, size: size ?? this.announced };
     if (!this.started) {
-      await assertFreeSpace(dirname(this.path), (size ?? 0) - this.position);
+      assertFreeSpaceSync(dirname(this.path), (size ?? 0) - this.position);
       onStart?.(size);
       this.started = true;
     }
-    if (validatorOf(identity) !== undefined)
-      await this.write(() => writeDownloadState(this.path, this.url, this.identity));
+    if (resumable && validatorOf(identity) !== undefined)
+      this.write(() => writeDownloadState(this.path, this.url, this.identity));
     if (size === undefined) return;
     this.announced = size;
     this.announceSize(size);
@@ -203,35 +204,32 @@ export class DownloadRun implements Download {
 
   private async receive(response: HttpResponse): Promise<void> {
     const end = this.announced;
-    for await (const chunk of response.chunks()) {
+    await response.receive((chunk) => {
       const next = this.position + chunk.length;
       if (next > (end ?? this.options.maxSize)) throw this.tooLong(next);
-      await this.accept(chunk);
-    }
+      this.accept(chunk);
+    });
     if (end !== undefined && this.position < end)
       throw protocolError(this.url, `the connection ended after ${this.position} of ${end} bytes`, true);
   }
 
-  private async accept(chunk: Uint8Array): Promise<void> {
+  /** Takes the next bytes, without waiting: see `exchange`. Into the page cache a write takes less time than the hash. */
+  private accept(chunk: Uint8Array): void {
+    const { fd } = this.parts.handle;
     const overlap = Math.min(chunk.length, Math.max(0, this.mark.reached - this.position));
-    if (overlap > 0) await this.compare(chunk.subarray(0, overlap));
-    for (let done = overlap; done < chunk.length;) {
-      const { handle } = this.parts;
-      const { bytesWritten } = await this.write(() =>
-        handle.write(chunk, done, chunk.length - done, this.position + done),
-      );
-      done += bytesWritten;
-    }
+    if (overlap > 0) this.compare(chunk.subarray(0, overlap));
+    for (let done = overlap; done < chunk.length;)
+      done += this.write(() => writeSync(fd, chunk, done, chunk.length - done, this.position + done));
     this.hasher.update(chunk);
     this.position += chunk.length;
     this.mark.advance(this.position);
     this.report();
   }
 
-  private async compare(data: Uint8Array): Promise<void> {
+  private compare(data: Uint8Array): void {
     const before = Buffer.alloc(data.length);
-    await readFully(this.path, this.parts.handle, { data: before, offset: this.position });
-    if (!before.equals(data))
+    const length = readSync(this.parts.handle.fd, before, 0, data.length, this.position);
+    if (length !== data.length || !before.equals(data))
       throw changedError(this.url, `other bytes at ${this.position} than a moment ago`);
   }
 
@@ -241,9 +239,9 @@ export class DownloadRun implements Download {
     this.reported = this.position;
   }
 
-  private async write<T>(action: () => Promise<T>): Promise<T> {
+  private write<T>(action: () => T): T {
     try {
-      return await action();
+      return action();
     } catch (error) {
       throw writeError(this.path, error);
     }
@@ -258,7 +256,8 @@ export class DownloadRun implements Download {
   /** Whether the bytes so far are worth keeping: after network trouble or an abort, if there is a validator. */
   private isResumable(error: unknown): boolean {
     const kept = isAbort(error) || (error instanceof TsbuilderError && error.exit === EXIT.network);
-    return kept && validatorOf(this.identity) !== undefined;
+    const { resumable = true } = this.options;
+    return resumable && kept && validatorOf(this.identity) !== undefined;
   }
 }
 

@@ -1,4 +1,5 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { renameSync, writeFileSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import type { HttpIdentity } from './http-identity.js';
 import { redactUrl } from './redact-url.js';
 
@@ -28,13 +29,13 @@ export async function readDownloadState(path: string, url: string): Promise<Down
 }
 
 /** Writes the note beside `path`, whole or not at all. @throws a system error when the folder cannot be written */
-export async function writeDownloadState(path: string, url: string, identity: HttpIdentity): Promise<void> {
+export function writeDownloadState(path: string, url: string, identity: HttpIdentity): void {
   const { size, etag, lastModified } = identity;
   const temporary = `${statePath(path)}.new`;
-  await writeFile(temporary, JSON.stringify({ url: redactUrl(url), size, etag, lastModified }), {
+  writeFileSync(temporary, JSON.stringify({ url: redactUrl(url), size, etag, lastModified }), {
     mode: 0o600,
   });
-  await rename(temporary, statePath(path));
+  renameSync(temporary, statePath(path));
 }
 
 /** Removes a partial file and its note. */

@@ -16,6 +16,8 @@ export interface DownloadOptions extends HttpOptions {
   readonly path: string;
   /** A longer file is refused. */
   readonly maxSize: number;
+  /** Whether a later process may go on with what this one leaves; default true. Else there is no note beside the file. */
+  readonly resumable?: boolean | undefined;
   /** Also make the SHA-256. */
   readonly sha256?: boolean | undefined;
   /** Called once, when the server has answered; the length is undefined when the server does not tell. */
@@ -64,7 +66,8 @@ export interface Download extends AsyncDisposable {
 export async function startDownload(options: DownloadOptions): Promise<Download> {
   options.signal?.throwIfAborted();
   if (!URL.canParse(options.url)) throw new TsbuilderError('TSB_USAGE', `not a valid URL to download from`);
-  const state = await readDownloadState(options.path, options.url);
+  const { path, url, resumable = true } = options;
+  const state = resumable ? await readDownloadState(path, url) : undefined;
   const client = await openHttpClient(options);
   try {
     const handle = await open(options.path, constants.O_RDWR | constants.O_CREAT, 0o600);

@@ -62,11 +62,11 @@ async function get(client: HttpClient, url: string, options: FetchSmallOptions):
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.chunks()) {
+  await response.receive((chunk) => {
     size += chunk.length;
     if (size > options.maxBytes) throw tooLong(redactUrl(url), options.maxBytes);
     chunks.push(chunk);
-  }
+  });
   const { etag } = identityOf(response.status, response.headers);
   return { data: Buffer.concat(chunks, size), url: redactUrl(response.url), etag };
 }

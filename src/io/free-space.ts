@@ -1,3 +1,4 @@
+import { type StatsFs, statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { formatSize } from './format-size.js';
@@ -9,8 +10,26 @@ import { formatSize } from './format-size.js';
  * @throws TSB_NO_SPACE with both numbers, TSB_OUTPUT_UNUSABLE when the folder cannot be examined
  */
 export async function assertFreeSpace(dir: string, bytes: number): Promise<void> {
-  const available = await freeSpace(dir);
-  if (available === undefined || available >= bytes) return;
+  const found = await statfs(dir).catch((error: unknown) => {
+    throw cannotSee(dir, error);
+  });
+  compare(dir, bytes, found);
+}
+
+/** `assertFreeSpace` for where nothing may be waited for. */
+export function assertFreeSpaceSync(dir: string, bytes: number): void {
+  let found: StatsFs;
+  try {
+    found = statfsSync(dir);
+  } catch (error) {
+    throw cannotSee(dir, error);
+  }
+  compare(dir, bytes, found);
+}
+
+function compare(dir: string, bytes: number, { bavail, bsize, blocks }: StatsFs): void {
+  const available = blocks === 0 ? Infinity : bavail * bsize;
+  if (available >= bytes) return;
   throw new TsbuilderError(
     'TSB_NO_SPACE',
     `${dir}: ${formatSize(bytes)} are needed and only ${formatSize(available)} are free`,
@@ -21,18 +40,12 @@ export async function assertFreeSpace(dir: string, bytes: number): Promise<void>
   );
 }
 
-/** Bytes available to this user in `dir`, or undefined on a filesystem that does not count. */
-async function freeSpace(dir: string): Promise<number | undefined> {
-  try {
-    const { bavail, bsize, blocks } = await statfs(dir);
-    return blocks === 0 ? undefined : bavail * bsize;
-  } catch (error) {
-    throw new TsbuilderError(
-      'TSB_OUTPUT_UNUSABLE',
-      `${dir}: cannot see how much space is free: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
+function cannotSee(dir: string, error: unknown): TsbuilderError {
+  return new TsbuilderError(
+    'TSB_OUTPUT_UNUSABLE',
+    `${dir}: cannot see how much space is free: ${messageOf(error)}`,
+    { cause: error },
+  );
 }
 
 /**

@@ -1,24 +1,25 @@
 import { readFileSync } from 'node:fs';
-import type { Dispatcher } from 'undici';
 import { TsbuilderError } from '../errors.js';
+import type { Counters } from './counters.js';
 import { type ConnectionOptions, openDispatcher } from './http-dispatcher.js';
-import { type HttpHeaders, headerOf, networkError, protocolError } from './http-errors.js';
+import { headerOf, protocolError } from './http-errors.js';
+import { type HttpAnswer, exchange } from './http-exchange.js';
 import type { RetryOptions } from './http-retry.js';
 import { redactUrl } from './redact-url.js';
 
 /** Everything that can be said about talking to a server. */
-export interface HttpOptions extends ConnectionOptions, RetryOptions {}
+export interface HttpOptions extends ClientOptions, RetryOptions {}
 
-/** An answer whose status and headers are here and whose body is still to be read. */
-export interface HttpResponse {
+/** How a client works. */
+export interface ClientOptions extends ConnectionOptions {
+  /** Gets the requests sent and the bytes of bodies received. */
+  readonly counters?: Counters | undefined;
+}
+
+/** An answer whose status and headers are here and whose body is still to be received or discarded. */
+export interface HttpResponse extends HttpAnswer {
   /** Where it came from in the end, after redirects; carries credentials, so print it only through `redactUrl`. */
   readonly url: URL;
-  readonly status: number;
-  readonly headers: HttpHeaders;
-  /** The body as it arrives. @throws TSB_NETWORK, TSB_NETWORK_TIMEOUT */
-  chunks(): AsyncIterable<Uint8Array>;
-  /** Gives the body up. Call it, or read the body to its end. */
-  discard(): void;
 }
 
 /** One request with its own headers. */
@@ -40,39 +41,17 @@ export interface HttpClient extends AsyncDisposable {
   request(url: URL, request?: HttpRequest): Promise<HttpResponse>;
 }
 
-/**
- * Bytes of a body kept for a slow reader. Generous, because undici 7 breaks down when a server closes the connection of a body
- * that is paused (undici issue 5360).
- */
-const BODY_BUFFER = 16 * 1024 * 1024;
 const MAX_REDIRECTS = 10;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
 /** Opens a client; undici is loaded only now. @throws TSB_USAGE for a bad proxy setting */
-export async function openHttpClient(options: ConnectionOptions = {}): Promise<HttpClient> {
-  const { request: send } = await import('undici');
+export async function openHttpClient(options: ClientOptions = {}): Promise<HttpClient> {
+  const { counters } = options;
   const dispatcher = await openDispatcher(options);
   const once = async (url: URL, request: HttpRequest): Promise<HttpResponse> => {
     const { method = 'GET', signal } = request;
     const headers = { ...ownHeaders(url), ...request.headers };
-    try {
-      const target = new URL(url);
-      target.username = target.password = '';
-      return wrapResponse(
-        url,
-        await send(target, {
-          dispatcher,
-          method,
-          headers,
-          highWaterMark: BODY_BUFFER,
-          signal: signal ?? null,
-        }),
-        signal,
-      );
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw networkError(url, error);
-    }
+    return { ...(await exchange(dispatcher, { url, method, headers, counters, signal })), url };
   };
   return {
     request: (url, request = {}) => followRedirects(url, (next) => once(next, request)),
@@ -125,23 +104,6 @@ function checkEncoding(response: HttpResponse): HttpResponse {
   if (response.status >= 300 || AS_STORED.includes(encoding)) return response;
   response.discard();
   throw protocolError(response.url, `the server sent the content encoded as ${JSON.stringify(encoding)}`);
-}
-
-function wrapResponse(url: URL, data: Dispatcher.ResponseData, signal?: AbortSignal): HttpResponse {
-  return {
-    url,
-    status: data.statusCode,
-    headers: data.headers,
-    async *chunks() {
-      try {
-        for await (const chunk of data.body) yield chunk as Uint8Array;
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw networkError(url, error);
-      }
-    },
-    discard: () => void data.body.on('error', () => undefined).destroy(),
-  };
 }
 
 let userAgent: string | undefined;

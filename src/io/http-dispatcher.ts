@@ -12,6 +12,8 @@ export interface ConnectionOptions {
   readonly proxy?: string | undefined;
   /** Longest silence, in milliseconds, while connecting, waiting for an answer, or in the middle of one. Default: `stallTimeout()`. */
   readonly stallMs?: number | undefined;
+  /** Connections to one server at once. Default: as many as there are requests. */
+  readonly connections?: number | undefined;
 }
 
 /**
@@ -22,8 +24,13 @@ export interface ConnectionOptions {
  */
 export async function openDispatcher(options: ConnectionOptions): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent, ProxyAgent } = await import('undici');
-  const { proxy = 'system', stallMs = stallTimeout() } = options;
-  const agent = { headersTimeout: stallMs, bodyTimeout: stallMs, connect: { timeout: stallMs } };
+  const { proxy = 'system', stallMs = stallTimeout(), connections } = options;
+  const agent = {
+    headersTimeout: stallMs,
+    bodyTimeout: stallMs,
+    connect: { timeout: stallMs },
+    ...(connections !== undefined && { connections }),
+  };
   if (proxy === 'no' || proxy === 'off') return new Agent(agent);
   if (proxy !== 'system') return new ProxyAgent({ ...agent, uri: proxyUrl(proxy), proxyTunnel: false });
   return new EnvHttpProxyAgent({

@@ -89,12 +89,12 @@ async function readRange(file: RemoteFile, range: Range, signal?: AbortSignal): 
     if (done === range.length) return;
     const first = range.offset + done;
     const response = await requestRange(file, { offset: first, length: range.length - done }, signal);
-    for await (const chunk of response.chunks()) {
+    await response.receive((chunk) => {
       if (chunk.length > range.length - done)
         throw protocolError(file.url, 'the server sent more than was asked for');
       data.set(chunk, done);
       done += chunk.length;
-    }
+    });
     if (done < range.length)
       throw protocolError(
         file.url,

@@ -19,6 +19,8 @@ export interface SeenRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingMessage['headers'];
+  /** The client's port, which tells its connections apart. */
+  readonly port: number | undefined;
 }
 
 /** How one answer goes wrong. */
@@ -60,7 +62,12 @@ export async function startTestServer(files: Record<string, ServedFile> = {}): P
   };
   const http = createServer((incoming, response) => {
     const { pathname } = new URL(incoming.url ?? '/', 'http://localhost');
-    const request = { method: incoming.method ?? '', path: pathname, headers: incoming.headers };
+    const request = {
+      method: incoming.method ?? '',
+      path: pathname,
+      headers: incoming.headers,
+      port: incoming.socket.remotePort,
+    };
     const count = requests.filter(({ path }) => path === pathname).length;
     requests.push(request);
     void answer(server, request, { response, fault: server.fault(request, count) ?? {} });

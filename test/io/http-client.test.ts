@@ -12,7 +12,7 @@ const DATA = Buffer.from('hello');
 
 async function bodyOf(response: HttpResponse): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of response.chunks()) chunks.push(chunk);
+  await response.receive((chunk) => chunks.push(chunk));
   return Buffer.concat(chunks).toString();
 }
 
