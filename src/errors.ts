@@ -37,6 +37,8 @@ export const ERROR_CODES = {
   TSB_XZ_UNSUPPORTED: 'checksum',
   TSB_XZ_LIMIT: 'checksum',
   TSB_CONTENT_CHANGED: 'checksum',
+  TSB_BLOCK_MAP_INVALID: 'checksum',
+  TSB_NOT_VERIFIED: 'checksum',
   TSB_IMAGE_INVALID: 'checksum',
   TSB_NETWORK: 'network',
   TSB_HTTP_STATUS: 'network',
