@@ -28,7 +28,7 @@ export function selectTemplate(entries: readonly TemplateEntry[], wish: Template
   const candidates = named.length > 0 ? named : fitting.filter(({ aliases }) => aliases.includes(wish.name));
   const best = bestEntries(candidates, () => 'any')[0];
   if (best) return best;
-  throw unusableSource(wish) ?? notFound(entries, wish, arch);
+  throw unusableSource(entries, wish, arch) ?? notFound(entries, wish, arch);
 }
 
 /**
@@ -60,12 +60,19 @@ export function rivalsOf(chosen: TemplateEntry, entries: readonly TemplateEntry[
   return bestEntries(rivals, ({ source }) => source.name);
 }
 
-/** The error of the first source that failed: one that may be under attack before one that is merely away. */
-function unusableSource({ failures = [], name }: TemplateWish): TsbuilderError | undefined {
+/**
+ * The error of the first source that failed (one that may be under attack before one that is merely away), with the names
+ * that may have been meant: the template may be there, or nowhere by this name.
+ */
+function unusableSource(
+  entries: readonly TemplateEntry[],
+  { failures = [], name }: TemplateWish,
+  arch: string,
+): TsbuilderError | undefined {
   const cause = failures.find(({ exit }) => exit === EXIT.signature) ?? failures[0];
   if (!cause) return undefined;
   return new TsbuilderError(cause.code, `${printable(name)}: in no usable source; ${cause.message}`, {
-    hint: cause.hint,
+    hint: [didYouMean(entries, name, arch), cause.hint].filter(Boolean).join(' ') || undefined,
     details: { ...cause.details, name },
     cause,
   });
@@ -82,17 +89,16 @@ function notFound(entries: readonly TemplateEntry[], wish: TemplateWish, arch: s
       details: { name, arch, architectures: others.join(',') },
     });
   }
-  const visible = entries.filter(({ hidden, arch: own }) => !hidden && normaliseArchitecture(own) === arch);
-  const close = closeNames(
-    wish.name,
-    visible.flatMap((entry) => [entry.name, ...entry.aliases]),
-  );
-  const hint =
-    close.length > 0
-      ? `Did you mean ${close.map(printable).join(', ')}?`
-      : 'tsbuilder --list shows what there is.';
   return new TsbuilderError('TSB_NOT_FOUND', `there is no template ${name} for ${arch}`, {
-    hint,
+    hint: didYouMean(entries, wish.name, arch) ?? 'tsbuilder --list shows what there is.',
     details: { name, arch },
   });
+}
+
+/** The question whether a name close to `name` was meant, if there is one for this architecture. */
+function didYouMean(entries: readonly TemplateEntry[], name: string, arch: string): string | undefined {
+  const visible = entries.filter(({ hidden, arch: own }) => !hidden && normaliseArchitecture(own) === arch);
+  const names = visible.flatMap((entry) => [entry.name, ...entry.aliases]);
+  const close = closeNames(name, names).map(printable);
+  return close.length > 0 ? `Did you mean ${close.join(', ')}?` : undefined;
 }

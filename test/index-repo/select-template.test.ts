@@ -149,6 +149,15 @@ describe('selectTemplate', () => {
     );
   });
 
+  it('suggests close names beside the failure of a source', () => {
+    const dead = new TsbuilderError('TSB_NETWORK', 'unreachable', { hint: 'Check the network.' });
+    const choose = (name: string) => () =>
+      selectTemplate([entry()], { name, arch: 'x86_64', failures: [dead] });
+    const failure = (hint: string) => expect.objectContaining({ code: 'TSB_NETWORK', hint }) as Error;
+    expect(choose('debian12')).toThrow(failure('Did you mean debian-12? Check the network.'));
+    expect(choose('zzzzz')).toThrow(failure('Check the network.'));
+  });
+
   it('does not print control characters of the name', () => {
     expect(() => selectTemplate([], { name: '\u001b[2J', arch: 'x86_64' })).toThrow('\\x1b[2J');
   });
