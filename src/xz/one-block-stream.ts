@@ -15,6 +15,8 @@ export interface BlockInput {
   readonly check: number;
   /** All `totalSize` bytes of the block, when they have been read already. */
   readonly whole?: Uint8Array | undefined;
+  /** All bytes of the block, in order, when someone else reads them. */
+  readonly pieces?: AsyncIterable<Uint8Array> | undefined;
   /** Bytes of the first read; each further read takes twice as many, up to `INPUT_CHUNK`. Default: `INPUT_CHUNK`. */
   readonly firstRead?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -29,6 +31,8 @@ export async function* oneBlockStream(input: BlockInput): AsyncGenerator<Uint8Ar
   yield encodeStreamHeader(check);
   if (input.whole) {
     yield input.whole;
+  } else if (input.pieces) {
+    yield* input.pieces;
   } else {
     let length = Math.min(input.firstRead ?? INPUT_CHUNK, INPUT_CHUNK);
     for (let at = 0; at < block.totalSize; at += length, length = Math.min(length * 2, INPUT_CHUNK)) {
