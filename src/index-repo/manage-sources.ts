@@ -1,10 +1,8 @@
-import { access, readFile, unlink } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TsbuilderError, messageOf } from '../errors.js';
 import { parseLocation } from '../io/source-location.js';
-import { closeNames } from './close-names.js';
 import { isTemplateName } from './index-file.js';
-import { readSections } from './index-lexer.js';
 import { parseFingerprint } from './keyring.js';
 import { replaceFile } from './replace-file.js';
 import type { SourceConfig } from './source-config.js';
@@ -79,67 +77,8 @@ export async function addSource({ source, armouredKeys }: PreparedSource): Promi
   const lines = [`[${name}]`, `uri=${uri}`, `gpgkey=${name}.asc`];
   if (format !== 'native') lines.push(`format=${format}`);
   if (proxy !== undefined) lines.push(`proxy=${proxy}`);
-  await write(join(dirname(origin), `${name}.asc`), armouredKeys);
-  await write(origin, `${lines.join('\n')}\n`);
-}
-
-/** What became of a source: its own file is gone, or one that hides it was written. */
-export interface RemovedSource {
-  readonly action: 'removed' | 'disabled';
-  /** The .conf file that was changed, removed or written. */
-  readonly path: string;
-}
-
-/**
- * Removes a source of the user's own; disables one that comes from elsewhere, by a file in the user's folder.
- *
- * @param sources all that are configured, as `loadSources` returns them
- * @throws TSB_NOT_FOUND when there is none of that name; TSB_USAGE for the local repository; TSB_IO
- */
-export async function removeSource(
-  name: string,
-  sources: readonly SourceConfig[],
-  folder: string = userSourcesFolder(),
-): Promise<RemovedSource> {
-  const source = sources.find((one) => one.name === name);
-  if (!source) {
-    const close = closeNames(
-      name,
-      sources.map((one) => one.name),
-    );
-    const hint = close.length > 0 ? `Did you mean ${close.join(', ')}?` : 'tsbuilder source list shows them.';
-    throw new TsbuilderError('TSB_NOT_FOUND', `there is no source ${JSON.stringify(name)}`, { hint });
-  }
-  if (source.origin === 'local repository') {
-    throw new TsbuilderError('TSB_USAGE', 'the local repository is not a configured source', {
-      hint: `It is used as long as it exists: ${dirname(source.uri)}`,
-    });
-  }
-  if (dirname(source.origin) !== folder) {
-    const path = join(folder, `${name}.conf`);
-    await write(
-      path,
-      `# Hides the source of this name that ${source.origin} defines.\n[${name}]\nenabled=false\n`,
-    );
-    return { action: 'disabled', path };
-  }
-  await cutSection(source.origin, name);
-  await unlink(join(folder, `${name}.asc`)).catch(() => undefined);
-  return { action: 'removed', path: source.origin };
-}
-
-/** Takes the section out of the file; takes the file away when no other section is left. */
-async function cutSection(path: string, name: string): Promise<void> {
-  const text = await readFile(path, 'utf8');
-  const sections = readSections(text, { url: path });
-  const others = sections.filter((section) => section.name !== name);
-  if (others.length === 0) return unlink(path);
-  const lines = text.split('\n');
-  for (const [i, section] of [...sections.entries()].reverse()) {
-    const end = sections[i + 1]?.at.line ?? lines.length + 1;
-    if (section.name === name) lines.splice(section.at.line - 1, end - section.at.line);
-  }
-  await write(path, lines.join('\n'));
+  await writeSourceFile(join(dirname(origin), `${name}.asc`), armouredKeys);
+  await writeSourceFile(origin, `${lines.join('\n')}\n`);
 }
 
 function assertOneLine(text: string): void {
@@ -157,7 +96,8 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function write(path: string, text: string): Promise<void> {
+/** Writes a .conf or key file. @throws TSB_IO */
+export async function writeSourceFile(path: string, text: string): Promise<void> {
   await replaceFile(path, text).catch((error: unknown) => {
     throw new TsbuilderError('TSB_IO', `${path}: cannot be written: ${messageOf(error)}`, { cause: error });
   });

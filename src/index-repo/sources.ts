@@ -1,10 +1,10 @@
 import { access, readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
-import type { Progress } from '../progress.js';
+import { type Progress, silentProgress } from '../progress.js';
 import { type CommandLineSources, commandLineSources } from './command-line-sources.js';
 import type { SourceConfig } from './source-config.js';
-import { parseSourceConf } from './source-conf.js';
+import { type ConfSection, parseSourceConf } from './source-conf.js';
 import { type FolderEnv, configHome, localRepositoryFolder, userSourcesFolder } from './user-folders.js';
 
 /** Where sources are looked for. */
@@ -86,7 +86,7 @@ async function configuredSources(options: SourceOptions): Promise<SourceConfig[]
   const seenNames = new Set<string>();
   const sources: SourceConfig[] = [];
   for (const path of await confFiles(options)) {
-    const file = path.slice(path.lastIndexOf('/') + 1);
+    const file = basename(path);
     if (seenFiles.has(file)) continue;
     seenFiles.add(file);
     for (const section of await readConf(path, options.progress)) {
@@ -94,12 +94,44 @@ async function configuredSources(options: SourceOptions): Promise<SourceConfig[]
         options.progress.warn(section.reason);
         continue;
       }
-      const name = section.kind === 'source' ? section.source.name : section.name;
+      const name = nameOf(section);
       if (!seenNames.has(name) && section.kind === 'source') sources.push(section.source);
       seenNames.add(name);
     }
   }
   return sources;
+}
+
+/** A place where a .conf file defines, or switches off, the source of some name. */
+export interface SourcePlace {
+  readonly path: string;
+  readonly kind: 'source' | 'disabled';
+  /** The .conf file because of which this place has no say. */
+  readonly hiddenBy?: string | undefined;
+}
+
+/** All places that are about the source `name`, in the order in which they are looked at: the first not hidden counts. */
+export async function placesOf(name: string, options: SourceOptions): Promise<SourcePlace[]> {
+  const files = new Map<string, string>();
+  const places: SourcePlace[] = [];
+  for (const path of await confFiles(options)) {
+    const sections = await readConf(path, silentProgress);
+    const known = sections.filter((section) => section.kind !== 'ignored');
+    const found = known.find((section) => nameOf(section) === name);
+    const hiddenBy = files.get(basename(path)) ?? places.find((place) => !place.hiddenBy)?.path;
+    if (found) places.push({ path, kind: found.kind, hiddenBy });
+    if (!files.has(basename(path))) files.set(basename(path), path);
+  }
+  return places;
+}
+
+/** The names of all .conf files that are looked at. */
+export async function confNames(options: SourceOptions): Promise<Set<string>> {
+  return new Set((await confFiles(options)).map((path) => basename(path)));
+}
+
+function nameOf(section: Exclude<ConfSection, { kind: 'ignored' }>): string {
+  return section.kind === 'source' ? section.source.name : section.name;
 }
 
 async function confFiles(options: SourceOptions): Promise<string[]> {
@@ -119,7 +151,7 @@ async function confFiles(options: SourceOptions): Promise<string[]> {
   return folders.flat();
 }
 
-async function readConf(path: string, progress: Progress): Promise<ReturnType<typeof parseSourceConf>> {
+async function readConf(path: string, progress: Progress): Promise<ConfSection[]> {
   try {
     const text = await readFile(path, 'utf8');
     if (text.length > MAX_CONF_BYTES) throw new Error(`longer than ${MAX_CONF_BYTES} characters`);

@@ -172,6 +172,43 @@ describe('source remove', () => {
     expect(await names()).toEqual(['libguestfs.org']);
   });
 
+  it('says so when it is disabled already', async () => {
+    const { result } = await run(SourceRemove, 'libguestfs.org');
+    const again = await run(SourceRemove, 'libguestfs.org');
+    expect(again.exitCode).toBeUndefined();
+    expect(again.stdout).toContain('libguestfs.org is disabled already');
+    expect(again.result).toMatchObject({ action: 'was-disabled', path: (result as { path: string }).path });
+  });
+
+  it('disables one source without touching others of its file or the own files', async () => {
+    const system = join(root, 'etc', 'virt-builder', 'repos.d');
+    const text = (id: string): string => `[${id}]\nuri=https://${id}/i\n`;
+    mkdirSync(system, { recursive: true });
+    mkdirSync(repos, { recursive: true });
+    writeFileSync(join(system, 'a.conf'), text('a') + text('a-testing'));
+    writeFileSync(join(system, 'b-disabled.conf'), text('b'));
+    await run(SourceRemove, 'a');
+    await run(SourceRemove, 'b');
+    expect(await names()).toEqual(['a-testing', 'libguestfs.org']);
+    expect(readdirSync(repos)).toEqual(['a-disabled.conf', 'b-disabled-2.conf']);
+  });
+
+  it('tells of a source of that name that comes to light, and of one that stays hidden', async () => {
+    const system = join(root, 'etc', 'virt-builder', 'repos.d');
+    mkdirSync(system, { recursive: true });
+    writeFileSync(join(system, 'all.conf'), '[mine]\nuri=https://mine/i\n');
+    await add();
+    const removed = await run(SourceRemove, 'mine');
+    expect(removed.stdout).toBe('Removed mine.\n');
+    expect(removed.stderr).toContain(`${join(system, 'all.conf')} defines mine too, and that is used now`);
+    writeFileSync(join(repos, 'all.conf'), '[other]\nuri=https://other/i\n');
+    const hidden = await run(SourceRemove, 'mine');
+    expect(hidden.exitCode).toBe(3);
+    expect(hidden.stderr).toContain(
+      `${join(system, 'all.conf')} defines it, but ${join(repos, 'all.conf')} stands in for that file`,
+    );
+  });
+
   it('suggests a name, and does not touch the local repository', async () => {
     const wrong = await run(SourceRemove, 'libguestfs.or');
     expect(wrong.exitCode).toBe(3);

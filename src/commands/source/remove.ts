@@ -14,15 +14,19 @@ export default class SourceRemove extends BaseCommand<typeof SourceRemove> {
   };
 
   protected override async execute(): Promise<unknown> {
-    const { removeSource } = await import('../../index-repo/manage-sources.js');
-    const { loadSources } = await import('../../index-repo/sources.js');
+    const { removeSource } = await import('../../index-repo/remove-source.js');
     const { name } = this.args;
-    const { action, path } = await removeSource(name, await loadSources({ progress: this.progress }));
+    const { action, path, uncovered } = await removeSource(name, { progress: this.progress });
     const text = {
       removed: `Removed ${name}.`,
       disabled: `Disabled ${name}: delete ${path} to enable it again.`,
+      'was-disabled': `${name} is disabled already: delete it from ${path} to enable it again.`,
     };
     if (!this.flags.quiet) this.log(text[action]);
-    return { name, action, path };
+    if (uncovered !== undefined)
+      this.progress.warn(
+        `${uncovered} defines ${name} too, and that is used now: remove it again to disable it`,
+      );
+    return { name, action, path, uncovered };
   }
 }
