@@ -13,6 +13,20 @@ export interface FileStat {
   readonly mtime: number;
   /** How many names it has. */
   readonly links: number;
+  /** What tells it from the other files of its filesystem (its inode number); undefined for one that is not on the disk yet. */
+  readonly id: number | undefined;
+}
+
+/** One name in a folder. */
+export interface GuestEntry {
+  /** The name as text; undefined when it is no UTF-8: no path leads there. */
+  readonly name: string | undefined;
+  /** The bytes of the name, each as one character of 0..255. */
+  readonly rawName: string;
+  /** What it is, links not followed; when asked for. */
+  readonly stat?: FileStat | undefined;
+  /** Of a symbolic link: where it leads, its bytes as in `rawName`; when asked for. */
+  readonly rawTarget?: string | undefined;
 }
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -49,12 +63,16 @@ export interface GuestFiles {
   readFile(path: string, options?: { maxBytes?: number | undefined }): Promise<Buffer>;
   /** The first bytes of a regular file, at most `length`. */
   readHead(path: string, length: number): Promise<Buffer>;
+  /** `length` bytes of a regular file from `offset`, fewer where it ends. */
+  readRange(path: string, offset: number, length: number): Promise<Buffer>;
   /** The target of a symbolic link, as written in it. */
   readLink(path: string): Promise<string>;
   /** The path without links that `path` leads to. The last component need not exist. */
   realPath(path: string): Promise<string>;
   /** The names in a folder, sorted, without `.` and `..`. Names that are no UTF-8 are left out. */
   list(path: string): Promise<string[]>;
+  /** Everything in a folder but `.` and `..`, sorted by bytes; with `details` also what it is, which takes more reads. */
+  entries(path: string, options?: { details?: boolean | undefined }): Promise<GuestEntry[]>;
   /** Extended attributes by full name, links followed. */
   getXattrs(path: string): Promise<Map<string, Buffer>>;
 }

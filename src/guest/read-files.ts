@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import { fromByteString } from './byte-path.js';
-import type { FileContent, FileStat, GuestFiles } from './guest.js';
+import type { FileContent, FileStat, GuestEntry, GuestFiles } from './guest.js';
 import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
-import type { Tree, TreeNode } from './tree.js';
+import type { Folder, Tree, TreeNode } from './tree.js';
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
@@ -26,10 +26,14 @@ export function guestFiles(
     readFile: (path, options) =>
       serially(() => readWhole(current(), path, options?.maxBytes ?? DEFAULT_MAX_BYTES)),
     readHead: (path, length) =>
-      serially(async () => contentOf(current(), await findFile(current(), path), length)),
+      serially(async () => contentOf(current(), await findFile(current(), path), { offset: 0, length })),
+    readRange: (path, offset, length) =>
+      serially(async () => contentOf(current(), await findFile(current(), path), { offset, length })),
     readLink: (path) => serially(() => readTarget(current(), path)),
     realPath: (path) => serially(async () => pathText((await resolvePath(current(), path, 'links')).path)),
     list: (path) => serially(() => listNames(current(), path)),
+    entries: (path, options) =>
+      serially(() => listEntries(current(), path, options?.details ? 'details' : 'names')),
     getXattrs: (path) => serially(async () => new Map(await current().xattrs(await find(path)))),
   };
 }
@@ -77,7 +81,7 @@ async function readWhole(tree: Tree, path: string, maxBytes: number): Promise<Bu
       'too-large',
     );
   }
-  return contentOf(tree, node, size);
+  return contentOf(tree, node, { offset: 0, length: size });
 }
 
 async function readTarget(tree: Tree, path: string): Promise<string> {
@@ -86,16 +90,44 @@ async function readTarget(tree: Tree, path: string): Promise<string> {
   return Buffer.from(await tree.target(node), 'latin1').toString('utf8');
 }
 
-async function listNames(tree: Tree, path: string): Promise<string[]> {
+async function namesIn(tree: Tree, path: string): Promise<Folder['entries']> {
   const node = await findNode(tree, path, 'links');
   if (node.type !== 'directory') throw pathError(tree, path, 'not a folder', 'not-folder');
-  const names = [...(await tree.entries(node)).entries.keys()].map(fromByteString);
+  return (await tree.entries(node)).entries;
+}
+
+async function listNames(tree: Tree, path: string): Promise<string[]> {
+  const names = [...(await namesIn(tree, path)).keys()].map(fromByteString);
   return names.filter((name) => name !== undefined).sort();
+}
+
+async function listEntries(tree: Tree, path: string, want: 'names' | 'details'): Promise<GuestEntry[]> {
+  const folder = await findNode(tree, path, 'links');
+  const entries: GuestEntry[] = [];
+  for (const rawName of [...(await namesIn(tree, path)).keys()].sort()) {
+    const name = fromByteString(rawName);
+    const node = want === 'details' ? await tree.child(folder, rawName) : undefined;
+    if (!node) entries.push({ name, rawName });
+    else {
+      const rawTarget = node.type === 'symlink' ? await tree.target(node) : undefined;
+      entries.push({ name, rawName, stat: await statOf(node, tree), rawTarget });
+    }
+  }
+  return entries;
 }
 
 async function statOf(node: TreeNode, tree: Tree): Promise<FileStat> {
   const { type, mode, uid, gid, mtime } = node;
-  return { type, mode, uid, gid, mtime, size: await sizeOf(node, tree), links: node.base?.links ?? 1 };
+  return {
+    type,
+    mode,
+    uid,
+    gid,
+    mtime,
+    size: await sizeOf(node, tree),
+    links: node.base?.links ?? 1,
+    id: node.base?.id,
+  };
 }
 
 async function sizeOf(node: TreeNode, tree: Tree): Promise<number> {
@@ -112,14 +144,19 @@ export async function contentSize(content: FileContent): Promise<number> {
   return (await file.stat()).size;
 }
 
-/** The first `length` bytes of a file, pending or on the disk. */
-async function contentOf(tree: Tree, node: TreeNode, length: number): Promise<Buffer> {
+interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A range of a file, pending or on the disk, cut where the file ends. */
+async function contentOf(tree: Tree, node: TreeNode, range: ByteRange): Promise<Buffer> {
   const { content, base } = node;
-  if (content === undefined)
-    return base ? tree.base.content(base.id, { offset: 0, length }) : Buffer.alloc(0);
-  if (typeof content === 'string') return Buffer.from(content).subarray(0, length);
-  if (content instanceof Uint8Array) return Buffer.from(content.subarray(0, length));
+  const { offset, length } = range;
+  if (content === undefined) return base ? tree.base.content(base.id, range) : Buffer.alloc(0);
+  if (typeof content === 'string') return Buffer.from(content).subarray(offset, offset + length);
+  if (content instanceof Uint8Array) return Buffer.from(content.subarray(offset, offset + length));
   await using file = await open(content.hostFile, 'r');
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
   return buffer.subarray(0, bytesRead);
 }
