@@ -28,6 +28,9 @@ export interface PublishedFields extends TemplateFields {
   readonly revision: number;
   /** Length of the compressed file in bytes. */
   readonly compressedSize: number;
+  /** Name of the block map, beside the index, and its SHA-512 in lower-case hex. */
+  readonly blocks: string;
+  readonly blocksSha512: string;
 }
 
 /** One section of an index as it is written there, with the fields that publishing looks at. */
@@ -36,6 +39,7 @@ export interface IndexSection {
   readonly arch: string | undefined;
   readonly file: string | undefined;
   readonly sha512: string | undefined;
+  readonly blocks: string | undefined;
   readonly revision: number;
   /** All its lines, the header first, without blank lines at the end. */
   readonly text: string;
@@ -60,6 +64,8 @@ export function formatEntry(entry: PublishedFields): string {
     field('format', entry.format),
     field('size', entry.size),
     field('compressed_size', entry.compressedSize),
+    field('blocks', entry.blocks),
+    field('blocks[sha512]', entry.blocksSha512),
     field('expand', entry.expand),
     field('lvexpand', entry.lvexpand),
     ...Object.entries(entry.notes ?? {}).map(formatNotes),
@@ -94,6 +100,7 @@ export function toSection(text: string): IndexSection {
     arch: value('arch'),
     file: value('file'),
     sha512: value('checksum[sha512]'),
+    blocks: value('blocks'),
     revision: Number(value('revision') ?? 1),
     text,
   };

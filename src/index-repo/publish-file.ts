@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../errors.js';
@@ -42,22 +41,6 @@ export async function moveDurably(from: string, to: string): Promise<void> {
     await rm(from);
   }
   await syncFolder(dirname(to));
-}
-
-/** The SHA-512 of a whole file in lower-case hex, and its length in bytes. */
-export async function hashFile(
-  path: string,
-  signal?: AbortSignal,
-): Promise<{ sha512: string; size: number }> {
-  const hash = createHash('sha512');
-  let size = 0;
-  await using handle = await open(path, 'r');
-  const stream = handle.createReadStream({ highWaterMark: 1 << 20, autoClose: false, signal });
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    size += chunk.length;
-  }
-  return { sha512: hash.digest('hex'), size };
 }
 
 /** Creates a folder and its parents; an existing one keeps its mode. */

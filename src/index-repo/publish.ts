@@ -1,7 +1,12 @@
+import { createHash } from 'node:crypto';
 import { chmod, readFile, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TsbuilderError, errnoOf } from '../errors.js';
+import { openFileSource } from '../io/file-source.js';
 import { withLock } from '../io/lock-file.js';
+import { type BlockMap, formatBlockMap } from '../xz/block-map.js';
+import { makeBlockMap } from '../xz/make-block-map.js';
+import { readXzIndex } from '../xz/xz-index.js';
 import {
   type IndexSection,
   type PublishedFields,
@@ -11,7 +16,7 @@ import {
   splitIndex,
   toSection,
 } from './publish-entry.js';
-import { ensureFolder, hashFile, moveDurably, writeDurably } from './publish-file.js';
+import { ensureFolder, moveDurably, writeDurably } from './publish-file.js';
 import {
   type SigningKey,
   clearsign,
@@ -65,11 +70,11 @@ export async function ensureRepository(place: RepositoryPlace, signal?: AbortSig
 /**
  * Adds a template, or replaces the one of the same name and architecture; its revision grows when its content changed.
  *
- * The compressed file is in place, under a name that no earlier index used, before the index that names it appears; the
- * file it replaces goes only afterwards. A crash at any point leaves the old repository or the new one. Writers exclude
- * each other.
+ * The compressed file and its block map are in place, under names that no earlier index used, before the index that names
+ * them appears; what they replace goes only afterwards. A crash at any point leaves the old repository or the new one.
+ * Writers exclude each other.
  *
- * @throws TSB_SIGNATURE_BAD when the present index was not signed by this repository's key, TSB_INDEX_INVALID when a
+ * @throws TSB_XZ_CORRUPT when the file is not a whole xz file, TSB_SIGNATURE_BAD when the present index was not signed by this repository's key, TSB_INDEX_INVALID when a
  *   field cannot be written
  */
 export async function addTemplate(
@@ -80,13 +85,14 @@ export async function addTemplate(
   return withLock(lockPath(repository), { signal }, async () => {
     const key = await ensureKey(repository);
     const sections = await readSections(repository, key);
-    const { entry, previous } = await toEntry(template, sections, signal);
+    const map = await mapOf(template.xzPath, signal);
+    const { entry, previous } = toEntry(template, sections, map);
     const section = toSection(formatEntry(entry));
     const changed = previous?.sha512 !== entry.sha512;
     const path = join(repository.dir, entry.file);
     await moveDurably(template.xzPath, path);
     await chmod(path, 0o644);
-    await switchIndex(repository, key, { sections, previous, section });
+    await switchIndex(repository, key, { sections, previous, section, map: formatBlockMap(map) });
     const { sha512, compressedSize, revision } = entry;
     return { path, sha512, compressedSize, revision, changed };
   });
@@ -102,45 +108,66 @@ export async function publishedTemplates(place: RepositoryPlace): Promise<IndexS
   return key ? readSections(describe(place, key), key) : [];
 }
 
-/** Signs and writes the index with `section` in it; `file` is taken away again if that fails and no index names it. */
+async function mapOf(xzPath: string, signal: AbortSignal | undefined): Promise<BlockMap> {
+  await using source = await openFileSource(xzPath);
+  return await makeBlockMap(source, await readXzIndex(source, { signal }), signal);
+}
+
+/**
+ * Writes the block map of `section`, then signs and writes the index with `section` in it. If that fails, the files that no
+ * index names are taken away again.
+ */
 async function switchIndex(
   repository: Repository,
   key: SigningKey,
-  change: { sections: readonly IndexSection[]; previous: IndexSection | undefined; section: IndexSection },
+  change: {
+    sections: readonly IndexSection[];
+    previous: IndexSection | undefined;
+    section: IndexSection;
+    map: string;
+  },
 ): Promise<void> {
-  const { sections, previous, section } = change;
+  const { sections, previous, section, map } = change;
   const next = previous
     ? sections.map((present) => (present === previous ? section : present))
     : [...sections, section];
   try {
+    if (section.blocks !== undefined) await writeDurably(join(repository.dir, section.blocks), map, 0o644);
     await writeDurably(repository.indexPath, await clearsign(formatIndex(next), key), 0o644);
   } catch (error) {
-    if (section.file !== undefined && section.file !== previous?.file)
-      await rm(join(repository.dir, section.file), { force: true });
+    for (const name of filesOf([section]).filter((file) => !filesOf(sections).includes(file)))
+      await rm(join(repository.dir, name), { force: true });
     throw error;
   }
-  await removeStrays(repository.dir, new Set(next.map(({ file }) => file)));
+  await removeStrays(repository.dir, new Set(filesOf(next)));
+}
+
+function filesOf(sections: readonly IndexSection[]): string[] {
+  return sections.flatMap(({ file, blocks }) => [file, blocks]).filter((name) => name !== undefined);
 }
 
 /** Removes files that only earlier indexes named, and those of writers that died between their file and their index. */
-async function removeStrays(dir: string, named: ReadonlySet<string | undefined>): Promise<void> {
+async function removeStrays(dir: string, named: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(dir))
-    if (/^[^.].*\.r\d+\.xz$/.test(name) && !named.has(name)) await rm(join(dir, name), { force: true });
+    if (/^[^.].*\.r\d+\.xz(?:\.blocks)?$/.test(name) && !named.has(name))
+      await rm(join(dir, name), { force: true });
 }
 
-async function toEntry(
+function toEntry(
   template: NewTemplate,
   sections: readonly IndexSection[],
-  signal: AbortSignal | undefined,
-): Promise<{ entry: PublishedFields; previous: IndexSection | undefined }> {
-  const { xzPath, ...fields } = template;
+  map: BlockMap,
+): { entry: PublishedFields; previous: IndexSection | undefined } {
+  const { xzPath: _, ...fields } = template;
   const previous = sections.find(({ name, arch }) => name === template.name && arch === template.arch);
-  const { sha512, size: compressedSize } = await hashFile(xzPath, signal);
+  const { sha512, size: compressedSize } = map;
   const same = previous?.sha512 === sha512;
   const revision = previous ? previous.revision + (same ? 0 : 1) : 1;
   const file =
     same && previous.file !== undefined ? previous.file : `${template.name}-${template.arch}.r${revision}.xz`;
-  return { entry: { ...fields, file, sha512, revision, compressedSize }, previous };
+  const blocksSha512 = createHash('sha512').update(formatBlockMap(map)).digest('hex');
+  const published = { file, sha512, revision, compressedSize, blocks: `${file}.blocks`, blocksSha512 };
+  return { entry: { ...fields, ...published }, previous };
 }
 
 async function readSections(repository: Repository, key: SigningKey): Promise<IndexSection[]> {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,9 @@ import {
   addTemplate,
   ensureRepository,
 } from '../../src/index-repo/publish.js';
+import { openFileSource } from '../../src/io/file-source.js';
+import { parseBlockMap } from '../../src/xz/block-map.js';
+import { readVerifiedIndex } from '../../src/xz/check-block-map.js';
 
 const run = promisify(execFile);
 
@@ -102,10 +105,16 @@ describe('addTemplate', () => {
     const result = await addTemplate(repository, template);
     const sha512 = createHash('sha512').update(content).digest('hex');
     expect(result).toMatchObject({ sha512, compressedSize: content.length, revision: 1, changed: true });
-    expect(await visible()).toEqual(['index.asc', 'key.asc', 'mini-1-x86_64.r1.xz']);
+    expect(await visible()).toEqual([
+      'index.asc',
+      'key.asc',
+      'mini-1-x86_64.r1.xz',
+      'mini-1-x86_64.r1.xz.blocks',
+    ]);
     expect(await readFile(result.path)).toEqual(content);
     await expect(stat(template.xzPath)).rejects.toMatchObject({ code: 'ENOENT' });
     const index = await readFile(repository.indexPath, 'utf8');
+    const map = await readFile(`${result.path}.blocks`);
     expect(index).not.toContain('\r');
     expect(index).toContain(
       [
@@ -119,6 +128,8 @@ describe('addTemplate', () => {
         'format=raw',
         `size=${(1 << 20) + 512}`,
         `compressed_size=${content.length}`,
+        'blocks=mini-1-x86_64.r1.xz.blocks',
+        `blocks[sha512]=${createHash('sha512').update(map).digest('hex')}`,
         'expand=/dev/sda1',
         'notes=First line.',
         '   Second, after a gap.',
@@ -130,6 +141,21 @@ describe('addTemplate', () => {
     );
   });
 
+  it('writes the block map of the file beside it', async () => {
+    const { path, sha512, compressedSize } = await addTemplate(repository, await newTemplate());
+    const map = parseBlockMap(await readFile(`${path}.blocks`), path);
+    expect(map).toMatchObject({ sha512, size: compressedSize });
+    await using source = await openFileSource(path);
+    expect((await readVerifiedIndex(source, map)).uncompressedSize).toBe((1 << 20) + 512);
+  });
+
+  it('takes in nothing that is no whole xz file', async () => {
+    const template = await newTemplate();
+    await truncate(template.xzPath, 500);
+    await expect(addTemplate(repository, template)).rejects.toMatchObject({ code: 'TSB_XZ_CORRUPT' });
+    expect(await visible()).toEqual(['key.asc']);
+  });
+
   it('keeps the revision of the same content and raises it for new content, whose predecessor goes', async () => {
     const template = await newTemplate();
     const copy = join(home, 'copy.xz');
@@ -139,7 +165,12 @@ describe('addTemplate', () => {
     expect(again).toMatchObject({ revision: 1, changed: false });
     expect(await readFile(repository.indexPath, 'utf8')).toContain('name=Renamed\n');
     expect(await addTemplate(repository, await newTemplate())).toMatchObject({ revision: 2, changed: true });
-    expect(await visible()).toEqual(['index.asc', 'key.asc', 'mini-1-x86_64.r2.xz']);
+    expect(await visible()).toEqual([
+      'index.asc',
+      'key.asc',
+      'mini-1-x86_64.r2.xz',
+      'mini-1-x86_64.r2.xz.blocks',
+    ]);
   });
 
   it('holds several templates and architectures, and leaves the others as they were', async () => {
@@ -199,9 +230,16 @@ describe('addTemplate', () => {
   it('takes away files that no index names, and only those', async () => {
     await addTemplate(repository, await newTemplate());
     await writeFile(join(repository.dir, 'mini-1-x86_64.r7.xz'), 'left by a crash');
+    await writeFile(join(repository.dir, 'mini-1-x86_64.r7.xz.blocks'), 'left by a crash');
     await writeFile(join(repository.dir, 'README.txt'), "the user's own");
     await addTemplate(repository, await newTemplate());
-    expect(await visible()).toEqual(['README.txt', 'index.asc', 'key.asc', 'mini-1-x86_64.r2.xz']);
+    expect(await visible()).toEqual([
+      'README.txt',
+      'index.asc',
+      'key.asc',
+      'mini-1-x86_64.r2.xz',
+      'mini-1-x86_64.r2.xz.blocks',
+    ]);
   });
 
   it('leaves the old repository when the index cannot be written', async () => {
@@ -273,6 +311,8 @@ describe('formatIndex and splitIndex', () => {
     sha512: fc.stringMatching(/^[0-9a-f]{128}$/),
     revision: fc.integer({ min: 1 }),
     compressedSize: fc.integer({ min: 1 }),
+    blocks: fc.stringMatching(/^[a-z]{1,20}\.xz\.blocks$/),
+    blocksSha512: fc.stringMatching(/^[0-9a-f]{128}$/),
   });
 
   it('are inverse, whatever the notes hold', () => {
@@ -282,8 +322,22 @@ describe('formatIndex and splitIndex', () => {
         const index = formatIndex(sections);
         expect(splitIndex(index)).toEqual(sections);
         expect(
-          sections.map(({ name, file, sha512, revision }) => ({ name, file, sha512, revision })),
-        ).toEqual(entries.map(({ name, file, sha512, revision }) => ({ name, file, sha512, revision })));
+          sections.map(({ name, file, sha512, blocks, revision }) => ({
+            name,
+            file,
+            sha512,
+            blocks,
+            revision,
+          })),
+        ).toEqual(
+          entries.map(({ name, file, sha512, blocks, revision }) => ({
+            name,
+            file,
+            sha512,
+            blocks,
+            revision,
+          })),
+        );
       }),
       { numRuns: 200 },
     );
