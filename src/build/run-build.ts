@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { messageOf } from '../errors.js';
+import { TsbuilderError, messageOf } from '../errors.js';
 import { assertFormat, convertImage } from '../image/convert-image.js';
 import type { Qcow2Options } from '../image/qcow2-writer.js';
 import { isCacheDamage } from '../index-repo/template-cache.js';
@@ -70,10 +70,10 @@ export async function assertOutput(
 }
 
 /**
- * What a build would do to the partitions, from the start of the template: a cached or local file, or a few range
- * requests. The bytes are not verified.
+ * What a build would do to the partitions, from the start of the template: a cached or local file, or a few range requests,
+ * whose bytes are not verified. A server that can only send the whole file sends it, into the cache.
  *
- * @throws TSB_NO_RANGES when the server can only send the whole file, TSB_OFFLINE, and the codes of planning
+ * @throws TSB_OFFLINE, the codes of a download, and those of planning
  */
 export async function planPartitions(plan: BuildPlan, context: BuildContext): Promise<ResizePlan> {
   const { signal } = context;
@@ -82,14 +82,36 @@ export async function planPartitions(plan: BuildPlan, context: BuildContext): Pr
   return await planFor(plan, packed, context);
 }
 
-async function openForPlan({ entry, cache, offline, signal }: BuildContext): Promise<ByteSource> {
+async function openForPlan(context: BuildContext): Promise<ByteSource> {
+  const { entry, cache, offline, progress, signal } = context;
   const path = await cache.lookup(entry);
-  if (path === undefined && offline) {
-    // What the cache says to a build it says to the plan of one.
-    await using handle = await cache.fetch(entry, { offline, signal });
-    return await openSource(handle.source.name, { signal });
+  // What the cache says to a build it says to the plan of one.
+  if (path === undefined && offline) return openFetched(context);
+  try {
+    return await openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
+  } catch (error) {
+    if (!(error instanceof TsbuilderError && error.code === 'TSB_NO_RANGES')) throw error;
+    progress.warn(`${error.message}, so the plan needs the whole template`);
+    return openFetched(context);
   }
-  return openSource(path ?? entry.url, { signal, proxy: entry.source.proxy });
+}
+
+/** The template as a build would get it, whole and verified. */
+async function openFetched({ entry, cache, ...options }: BuildContext): Promise<ByteSource> {
+  const handle = await cache.fetch(entry, options);
+  try {
+    await handle.verify(options.signal);
+  } catch (error) {
+    await handle[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { name, size } = handle.source;
+  return {
+    name,
+    size,
+    read: (offset, length, signal) => handle.source.read(offset, length, signal),
+    [Symbol.asyncDispose]: () => handle[Symbol.asyncDispose](),
+  };
 }
 
 /** Says so where a seed cannot make all bytes the same. */

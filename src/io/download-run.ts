@@ -185,13 +185,13 @@ export class DownloadRun implements Download {
 
   private announce(identity: HttpIdentity): void {
     const { size } = identity;
-    const { maxSize, onStart, resumable = true } = this.options;
+    const { maxSize, roomIn, onStart, resumable = true } = this.options;
     if (this.announced !== undefined && size !== undefined && size !== this.announced)
       throw changedError(this.url, `it was ${this.announced} bytes long, now it is ${size}`);
     if (size !== undefined && size > maxSize) throw this.tooLong(size);
     this.identity = { ...identity, size: size ?? this.announced };
     if (!this.started) {
-      assertFreeSpaceSync(dirname(this.path), (size ?? 0) - this.position);
+      assertFreeSpaceSync(roomIn ?? dirname(this.path), (size ?? 0) - this.position);
       onStart?.(size);
       this.started = true;
     }

@@ -14,6 +14,8 @@ export interface DownloadOptions extends HttpOptions {
   readonly url: string;
   /** The partial file. Nobody else may write it meanwhile: hold a lock. What a killed process left there is resumed. */
   readonly path: string;
+  /** A folder on the same filesystem, to see how much space is free. Default: that of `path`, which must then stay. */
+  readonly roomIn?: string | undefined;
   /** A longer file is refused. */
   readonly maxSize: number;
   /** Whether a later process may go on with what this one leaves; default true. Else there is no note beside the file. */

@@ -1,20 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { type Progress, type Step, silentProgress } from '../progress.js';
 import type { ByteSource } from './byte-source.js';
-import { startDownload } from './download.js';
-import { removePartial } from './download-state.js';
-import { openFileSource } from './file-source.js';
+import { type Download, startDownload } from './download.js';
+import { openFollowSource } from './follow-source.js';
 import type { HttpOptions } from './http-client.js';
 import { openSource } from './open-source.js';
 import { openScratchFile } from './output-file.js';
-import { redactUrl } from './redact-url.js';
 
 /** How to open something that may have to be downloaded first. */
 export interface AnySourceOptions {
-  /** The output that the work is for: a download is kept beside it. Default: in the system's temporary folder. */
+  /** The output that the work is for: a download is kept on its filesystem. Default: in the system's temporary folder. */
   readonly scratchFor?: string | undefined;
   readonly progress?: Progress | undefined;
   readonly http?: HttpOptions | undefined;
@@ -23,7 +21,7 @@ export interface AnySourceOptions {
 
 /**
  * Opens a path or a URL for random access, as `openSource` does. A file on a server that does not answer range requests
- * is downloaded as a whole first; disposing the source removes the copy.
+ * is downloaded as a whole first, into a file that has no name any more while it grows: whatever happens, nothing is left of it.
  *
  * @throws TSB_USAGE, and what `openSource` and a download throw
  */
@@ -34,60 +32,51 @@ export async function openAnySource(pathOrUrl: string, options: AnySourceOptions
     if (!(error instanceof TsbuilderError && error.code === 'TSB_NO_RANGES')) throw error;
     options.progress?.detail(`${error.message}; downloading the file first`);
   }
-  const place = await openPlace(options.scratchFor);
-  try {
-    await downloadTo(place.path, pathOrUrl, options);
-    return sourceOver(await openFileSource(place.path), redactUrl(pathOrUrl), place);
-  } catch (error) {
-    await place[Symbol.asyncDispose]();
-    throw error;
-  }
+  return downloadWhole(pathOrUrl, options);
 }
 
-/** Where a download goes; disposing it removes all that was made there. */
-interface Place extends AsyncDisposable {
-  readonly path: string;
-}
-
-async function openPlace(output: string | undefined): Promise<Place> {
-  if (output !== undefined) {
-    const { tempPath } = await openScratchFile(output);
-    return { path: tempPath, [Symbol.asyncDispose]: () => removePartial(tempPath) };
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-'));
-  return {
-    path: join(folder, 'download'),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
-  };
-}
-
-async function downloadTo(path: string, url: string, options: AnySourceOptions): Promise<void> {
+async function downloadWhole(url: string, options: AnySourceOptions): Promise<ByteSource> {
   const { progress = silentProgress, http, signal } = options;
   let step: Step | undefined;
-  try {
-    await using download = await startDownload({
+  const { scratchFor } = options;
+  const download = await startNameless(scratchFor, (path) =>
+    startDownload({
       ...http,
       url,
       path,
       maxSize: Number.MAX_SAFE_INTEGER,
-      onStart: (size) => (step = progress.step('Downloading', size)),
+      roomIn: scratchFor === undefined ? tmpdir() : dirname(resolve(scratchFor)),
+      resumable: false,
+      onStart: (size) => (step = progress.step('Downloading the whole file', size)),
       onBytes: (bytes) => step?.advance(bytes),
       signal,
-    });
+    }),
+  );
+  try {
     await download.done;
+    const source = await openFollowSource(download);
+    return { ...source, [Symbol.asyncDispose]: () => download[Symbol.asyncDispose]() };
+  } catch (error) {
+    await download[Symbol.asyncDispose]();
+    throw error;
   } finally {
     step?.[Symbol.dispose]();
   }
 }
 
-function sourceOver(file: ByteSource, name: string, place: Place): ByteSource {
-  return {
-    name,
-    size: file.size,
-    read: (offset, length, signal) => file.read(offset, length, signal),
-    async [Symbol.asyncDispose]() {
-      await file[Symbol.asyncDispose]();
-      await place[Symbol.asyncDispose]();
-    },
-  };
+/** Starts a download into a new file and takes the file's name away. A download works on the file that it has opened. */
+async function startNameless(
+  output: string | undefined,
+  start: (path: string) => Promise<Download>,
+): Promise<Download> {
+  if (output !== undefined) {
+    await using scratch = await openScratchFile(output);
+    return await start(scratch.tempPath);
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-'));
+  try {
+    return await start(join(folder, 'download'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -43,24 +44,39 @@ const options = (): Parameters<typeof openAnySource>[1] => ({
   progress,
 });
 
-describe('openAnySource', () => {
-  it.each(['/plain', '/nameless'])('downloads %s beside the output and removes the copy', async (path) => {
-    const source = await openAnySource(`${server.url}${path}`, options());
-    expect(source.name).toBe(`${server.url}${path}`);
-    expect(await readdir(folder.path)).toContainEqual(expect.stringMatching(/^\.out\.img\..*\.tsb$/));
-    expect(DATA.equals(await source.read(0, source.size))).toBe(true);
-    await source[Symbol.asyncDispose]();
-    expect(await readdir(folder.path)).toEqual([]);
-    expect(steps).toEqual([`Downloading ${path === '/plain' ? DATA.length : undefined}`]);
+/** What this process has open; a file without a name has ` (deleted)` behind its last one. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
   });
+}
+
+describe('openAnySource', () => {
+  it.each(['/plain', '/nameless'])(
+    'downloads %s beside the output, into a file without a name',
+    async (path) => {
+      await using source = await openAnySource(`${server.url}${path}`, options());
+      expect(source.name).toBe(`${server.url}${path}`);
+      expect(await readdir(folder.path)).toEqual([]);
+      expect(openFiles().filter((file) => file.startsWith(`${folder.path}/.out.img.`))).toHaveLength(1);
+      expect(DATA.equals(await source.read(0, source.size))).toBe(true);
+      await source[Symbol.asyncDispose]();
+      expect(openFiles().filter((file) => file.startsWith(folder.path))).toEqual([]);
+      expect(steps).toEqual([`Downloading the whole file ${path === '/plain' ? DATA.length : undefined}`]);
+    },
+  );
 
   it('downloads into the temporary folder when there is no output file', async () => {
     vi.stubEnv('TMPDIR', folder.path);
-    const source = await openAnySource(`${server.url}/plain`, { http: FAST });
-    expect(await readdir(folder.path)).toHaveLength(1);
-    expect(DATA.subarray(5, 99).equals(await source.read(5, 94))).toBe(true);
-    await source[Symbol.asyncDispose]();
+    server.fault = () => ({ slowMs: 5 });
+    await using source = await openAnySource(`${server.url}/plain`, { http: FAST });
     expect(await readdir(folder.path)).toEqual([]);
+    expect(openFiles().filter((file) => file.startsWith(`${folder.path}/tsbuilder-`))).toHaveLength(1);
+    expect(DATA.subarray(5, 99).equals(await source.read(5, 94))).toBe(true);
   });
 
   it('downloads nothing where ranges can be asked for, nor for a file', async () => {
