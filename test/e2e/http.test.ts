@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Desk, failureOf, inTurns, litter, newDesk } from '../helpers/e2e.js';
+import { startClosingServer } from '../helpers/closing-server.js';
+import { type Desk, cachedContent, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
 import { examineDisk } from '../helpers/e2e-disk.js';
 import { type Stage, openStage } from '../helpers/e2e-stage.js';
+import { sha512 } from '../helpers/e2e-template.js';
 import { type TestServer, startTestServer } from '../helpers/http-server.js';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -182,5 +186,68 @@ describe('a server that fails', () => {
       expect(await build()).toMatch(/^5 TSB_(CHECKSUM|SIZE)_MISMATCH$/);
       server.files['/repo/small.xz'] = { data: xz };
       expect(await build()).toBe('built');
+    }));
+});
+
+describe('a server that can only send whole files', () => {
+  it('one that closes every connection serves unxz, to a file and to a pipe', async () => {
+    await using desk = await newDesk();
+    await using server = await startClosingServer(stage.template.xz);
+    resultOf(await desk.run(['unxz', `${server.url}/small.img.xz`, '--json']));
+    const content = readFileSync(desk.file('small.img'));
+    const piped = await desk.run(['unxz', `${server.url}/small.img.xz`, '-']);
+    expect([piped.status, sha512(piped.stdout)]).toEqual([0, sha512(content)]);
+    expect(sha512(content)).toBe(sha512(readFileSync(stage.template.raw)));
+    expect(await litter(desk, ['small.img'])).toEqual([]);
+  });
+
+  it('leaves nothing behind when the reader of the pipe goes away', async () => {
+    await using desk = await newDesk();
+    await using server = await startClosingServer(stage.template.xz);
+    const { ended } = desk.start(['unxz', `${server.url}/small.img.xz`, '-'], {
+      wrapper: ['bash', '-c', '"$@" | head -c 1; exit "${PIPESTATUS[0]}"', 'bash'],
+    });
+    const { status, stdout, stderr } = await ended;
+    expect([status, stdout.length, stderr]).toEqual([141, 1, expect.not.stringMatching(/assert/i)]);
+    expect(await litter(desk)).toEqual([]);
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('leaves nothing behind after %s', async (signal) => {
+    await using desk = await newDesk();
+    await using server = await startTestServer({
+      '/small.img.xz': { data: stage.template.xz, ranges: false },
+    });
+    server.fault = ({ headers }) => (headers.range === undefined ? { slowMs: 20 } : undefined);
+    for (const output of ['small.img', '-']) {
+      server.requests.length = 0;
+      const running = desk.start(['unxz', `${server.url}/small.img.xz`, output]);
+      while (server.requests.length < 2) await sleep(10);
+      await sleep(200);
+      running.child.kill(signal);
+      const { status, signal: killedBy } = await running.ended;
+      expect(signal === 'SIGKILL' ? killedBy : status).toBe(signal === 'SIGKILL' ? 'SIGKILL' : 130);
+      // A killed process leaves the empty file that would have become the output, which the next one sweeps up.
+      const left = (await litter(desk)).filter((name) => !/^\.small\.img\..*\.tsb$/.test(name));
+      expect(left).toEqual([]);
+    }
+    server.fault = () => undefined;
+    resultOf(await desk.run(['unxz', `${server.url}/small.img.xz`, '--json']));
+    expect(await litter(desk, ['small.img'])).toEqual([]);
+  });
+
+  it('lets info see the image, and a plan be made, which keeps the template for the build', () =>
+    meet({ ranges: false }, async ({ server, desk, build }) => {
+      const info = await desk.run(['info', `${server.url}/repo/small.xz`, '--json']);
+      expect(resultOf(info)).toMatchObject({ format: 'xz', size: stage.template.xz.length });
+      expect(await cachedContent(desk)).toEqual([]);
+      const source = ['--source', `${server.url}/repo/index.asc`, '--key', stage.key.file];
+      const plan = await desk.run(['small', ...source, '--size', '300M', '--dry-run', '--json']);
+      expect(resultOf(plan)).toMatchObject({ plan: { resize: { targetSize: 300 * 1024 * 1024 } } });
+      expect(plan.stderr).toContain('does not answer range requests, so the plan needs the whole template');
+      expect(await cachedContent(desk)).toEqual([stage.template.sha512]);
+      server.requests.length = 0;
+      expect(await build()).toBe('built');
+      expect(server.requests.filter(({ path }) => isTemplate(path))).toEqual([]);
+      expect(await litter(desk, ['disk-1.img'])).toEqual([`sha512/${stage.template.sha512}`]);
     }));
 });
