@@ -22,7 +22,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     quiet: Flags.boolean({ char: 'q', description: 'print only warnings and errors', helpGroup: 'COMMON' }),
     verbose: Flags.boolean({ char: 'v', description: 'print details', helpGroup: 'COMMON' }),
     json: Flags.boolean({
-      description: 'print the result as JSON, and progress as JSON lines on standard error',
+      description: 'print the result as JSON, and (without --quiet) progress as JSON lines on standard error',
       helpGroup: 'COMMON',
     }),
   };

@@ -10,7 +10,7 @@ export interface ProgressChoice {
 }
 
 /**
- * The Progress for this run, on standard error: JSON lines with `--json`, warnings only with `--quiet`, a spinner on a
+ * The Progress for this run, on standard error: JSON lines with `--json`, only warnings with `--quiet`, a spinner on a
  * terminal, timed lines elsewhere. A terminal that reports no columns (some containers) counts as none. Steps that end
  * after `signal` has aborted are not shown as done.
  */

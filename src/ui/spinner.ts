@@ -3,18 +3,15 @@ import ora, { type Ora } from 'ora';
 import { formatSize } from '../io/format-size.js';
 import type { Progress, Step } from '../progress.js';
 import { printable } from '../io/printable.js';
+import { type RunningStep, stepLine } from './step-line.js';
 
 const INTERVAL_MS = 100;
 
-interface RunningStep {
-  readonly label: string;
-  readonly totalBytes: number | undefined;
-  readonly begin: number;
-  bytes: number;
-}
+/** What ora puts before the text. */
+const SYMBOL_COLUMNS = 2;
 
 /**
- * Progress for a terminal: one spinner line for all steps that are running, each with bytes, rate and time left; a
+ * Progress for a terminal: one spinner line for all steps that are running, each with bytes, rate and time left as far as there is room; a
  * finished step stays on the screen as a ticked line with how long it took. One that ended before its last byte, or
  * after `signal` aborted, stays with how far it came, without a tick.
  */
@@ -26,7 +23,7 @@ export function spinner(
   const running = new Set<RunningStep>();
   let line: Ora | undefined;
   const show = (): void => {
-    const text = [...running].map(describe).join('   ');
+    const text = stepLine([...running], { now: performance.now(), columns: stream.columns - SYMBOL_COLUMNS });
     if (line) line.text = text;
     else line = ora({ text, stream, discardStdin: false, isEnabled: true }).start();
   };
@@ -70,21 +67,4 @@ function endLine(step: RunningStep, stream: NodeJS.WriteStream, signal?: AbortSi
   const total = totalBytes === undefined ? '' : ` of ${formatSize(totalBytes)}`;
   const reached = bytes > 0 || totalBytes !== undefined ? `: ${formatSize(bytes)}${total}` : '';
   return `${styleText('yellow', '•', { stream })} ${label}${reached} ${seconds}`;
-}
-
-function describe(step: RunningStep): string {
-  if (step.bytes === 0) return step.label;
-  const seconds = Math.max(0.001, (performance.now() - step.begin) / 1000);
-  const rate = step.bytes / seconds;
-  const total = step.totalBytes === undefined ? '' : ` of ${formatSize(step.totalBytes)}`;
-  const parts = [`${formatSize(step.bytes)}${total}`, `${formatSize(rate)}/s`];
-  if (step.totalBytes !== undefined && step.totalBytes > step.bytes) {
-    parts.push(`${formatSeconds((step.totalBytes - step.bytes) / rate)} left`);
-  }
-  return `${step.label}: ${parts.join(', ')}`;
-}
-
-function formatSeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

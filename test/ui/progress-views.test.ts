@@ -229,9 +229,14 @@ describe('chooseProgress', () => {
   });
 
   it('is JSON lines with --json, also on a terminal', async () => {
-    expect(await written({ ...normal, json: true, quiet: true }, { columns: 80 })).toMatch(
-      /^\{"type":"step",/,
-    );
+    expect(await written({ ...normal, json: true }, { columns: 80 })).toMatch(/^\{"type":"step",/);
+  });
+
+  it('is warnings as JSON lines with --json --quiet', async () => {
+    const lines = (await written({ ...normal, json: true, quiet: true, verbose: true })).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { type: 'warning', message: 'careful' },
+    ]);
   });
 
   it('is warnings only with --quiet', async () => {
