@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** The folder of package.json. */
-export const ROOT = new URL('..', import.meta.url).pathname;
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** Runs a program in the repository's folder, its output passed through, and returns its exit status (127: not found). */
 export function status(program, args, options = {}) {
