@@ -1,0 +1,16 @@
+import type { Counters } from '../io/counters.js';
+import type { Budget } from './budget.js';
+import type { Session } from './negotiation.js';
+import type { SocketOutput } from './socket-output.js';
+
+/** What every request of a connection is answered with. */
+export interface Transmission {
+  readonly session: Session;
+  readonly output: SocketOutput;
+  readonly counters: Counters;
+  readonly log: (line: string) => void;
+  /** Bytes of payload that may be in memory. */
+  readonly payload: Budget;
+  /** Aborted when nobody waits for the answers any more. */
+  readonly signal: AbortSignal;
+}
