@@ -29,6 +29,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
 
   protected flags!: CommandFlags<T>;
   protected args!: CommandArgs<T>;
+  /** All words of the command line that are no flags: for commands that take any number of them. */
+  protected words: readonly string[] = [];
   /** Where the command reports its work. */
   progress!: Progress;
   private readonly controller = new AbortController();
@@ -39,7 +41,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected abstract execute(): Promise<unknown>;
 
   override async run(): Promise<unknown> {
-    const { args, flags } = await this.parse({
+    const { args, argv, flags } = await this.parse({
       flags: this.ctor.flags,
       baseFlags: (super.ctor as typeof BaseCommand).baseFlags,
       args: this.ctor.args,
@@ -48,6 +50,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     });
     this.flags = flags as CommandFlags<T>;
     this.args = args as CommandArgs<T>;
+    this.words = argv.map(String);
     this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() }, this.signal);
     const stop = this.listenToSignals();
     try {
