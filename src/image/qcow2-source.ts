@@ -1,8 +1,10 @@
 import { TsbuilderError, messageOf } from '../errors.js';
 import { type ByteSource, assertRange } from '../io/byte-source.js';
+import type { DiskExtent } from '../io/disk-source.js';
 import type { Extent } from './extents.js';
 import { type ClusterCodec, clusterCodec } from './qcow2-compress.js';
 import type { Mapping } from './qcow2-format.js';
+import { qcow2Extents } from './qcow2-extents.js';
 import { type Qcow2Info, readQcow2Info } from './qcow2-info.js';
 import { type Qcow2Lookup, openQcow2Lookup } from './qcow2-lookup.js';
 
@@ -11,6 +13,8 @@ export interface Qcow2Source extends ByteSource {
   readonly info: Qcow2Info;
   /** Ranges that cover the disk in order; those with `data: false` are zero. Neighbours may be alike. */
   extents(signal?: AbortSignal): AsyncIterable<Extent>;
+  /** The extents of a range, as a DiskSource tells them; at least one, however many tables it takes to know them all. */
+  extentsWithin(offset: number, length: number, signal?: AbortSignal): Promise<readonly DiskExtent[]>;
 }
 
 /** How the clusters of an image are stored. */
@@ -46,6 +50,10 @@ export async function openQcow2Source(source: ByteSource, signal?: AbortSignal):
       return readRange(image, { offset, length, signal: readSignal });
     },
     extents: (extentsSignal) => clusterExtents(image, extentsSignal),
+    async extentsWithin(offset, length, extentsSignal) {
+      assertRange(disk, offset, length);
+      return qcow2Extents(image, { offset, length }, extentsSignal);
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   return disk;

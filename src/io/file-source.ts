@@ -2,13 +2,19 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { type ByteSource, assertRange } from './byte-source.js';
 
+/** A local file or block device. */
+export interface FileSource extends ByteSource {
+  /** Its descriptor: to ask for holes, not to be closed. */
+  readonly fd: number;
+}
+
 /**
  * Opens a regular file or block device for random access.
  *
  * @returns a source whose size is the file's length at open
  * @throws TSB_NOT_FOUND when there is no such file, TSB_IO when it cannot be opened or is not a file or block device
  */
-export async function openFileSource(path: string): Promise<ByteSource> {
+export async function openFileSource(path: string): Promise<FileSource> {
   const handle = await openForReading(path);
   try {
     return fileSource(path, handle, await readableSize(path, handle));
@@ -18,9 +24,10 @@ export async function openFileSource(path: string): Promise<ByteSource> {
   }
 }
 
-function fileSource(path: string, handle: FileHandle, size: number): ByteSource {
-  const source: ByteSource = {
+function fileSource(path: string, handle: FileHandle, size: number): FileSource {
+  const source: FileSource = {
     name: path,
+    fd: handle.fd,
     size,
     async read(offset, length, signal) {
       assertRange(source, offset, length);
