@@ -1,7 +1,6 @@
-import { rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type PublishResult, type Repository, addTemplate, ensureRepository } from '../index-repo/publish.js';
-import { formatSize } from '../io/format-size.js';
 import { withLock } from '../io/lock-file.js';
 import { sweepTempFiles, tempName } from '../io/temp-name.js';
 import type { Progress } from '../progress.js';
@@ -64,9 +63,7 @@ async function makeTemplate(options: TemplateBuildOptions, xzPath: string): Prom
   const identity = templateIdentity(recipe.text, templateEpoch());
   const context = { ...options, identity, workDir: work.path, mirrors: options.mirrors ?? {} };
   const disk = await makeTemplateDisk(context);
-  const { blocks } = await stat(disk);
-  using _ = progress.step(`Compressing ${formatSize(blocks * 512)} of data`);
-  await compressDisk({ from: disk, to: xzPath }, jobs, signal);
+  await compressDisk({ from: disk, to: xzPath }, { jobs, progress, signal });
 }
 
 /**

@@ -13,6 +13,10 @@ export interface ExecOptions {
   readonly okStatus?: readonly number[];
   /** The Debian package that has the program, for the message when it is missing. */
   readonly debianPackage?: string | undefined;
+  /** What messages call the program. Default: `file`. For one that is started by way of another. */
+  readonly name?: string | undefined;
+  /** Called with the process id once the program runs. */
+  readonly onStart?: ((pid: number) => void) | undefined;
   /** Called with each piece of standard error as it arrives. */
   readonly onStderr?: (text: string) => void;
 }
@@ -42,7 +46,8 @@ export async function exec(
 ): Promise<ExecResult> {
   options.signal?.throwIfAborted();
   const result = await runChild(file, args, options);
-  if (!(options.okStatus ?? [0]).includes(result.status)) throw failure(file, args, result);
+  if (!(options.okStatus ?? [0]).includes(result.status))
+    throw failure(options.name ?? file, [file, ...args], result);
   return result;
 }
 
@@ -64,6 +69,7 @@ function runChild(file: string, args: readonly string[], options: ExecOptions): 
       if (options.signal?.aborted) reject(options.signal.reason as Error);
       else finish();
     };
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     child.once('error', (error) => settle(() => reject(spawnError(file, error, options.debianPackage))));
     child.once('close', (code, signal) =>
       settle(() =>
@@ -121,9 +127,9 @@ function spawnError(file: string, error: Error, debianPackage: string | undefine
   });
 }
 
-function failure(file: string, args: readonly string[], result: ExecResult): TsbuilderError {
+function failure(name: string, command: readonly string[], result: ExecResult): TsbuilderError {
   const tail = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-5).join('\n');
-  return new TsbuilderError('TSB_TOOL_FAILED', `${file} failed with status ${result.status}: ${tail}`, {
-    details: { command: [file, ...args].join(' '), status: result.status },
+  return new TsbuilderError('TSB_TOOL_FAILED', `${name} failed with status ${result.status}: ${tail}`, {
+    details: { command: command.join(' '), status: result.status },
   });
 }
