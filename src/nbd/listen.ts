@@ -158,11 +158,11 @@ function close(server: Server): Promise<void> {
 }
 
 interface Connections {
-  accept(this: void, socket: Socket): void;
+  readonly accept: (socket: Socket) => void;
   /** Asks all connections to end, and waits until none is served any more. */
-  finish(this: void): Promise<void>;
+  readonly finish: () => Promise<void>;
   /** Closes what is left, whatever it is doing. */
-  cut(this: void): void;
+  readonly cut: () => void;
 }
 
 function trackConnections(options: NbdListenerOptions): Connections {

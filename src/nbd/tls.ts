@@ -122,8 +122,8 @@ function upgrade(socket: Duplex, options: TlsOptions): Promise<Duplex> {
   });
 }
 
-/** Why: an Error by its type, in fact often the name of OpenSSL's verdict as a string, or null without a certificate. */
+/** Why: OpenSSL's verdict, by Node's types an Error and in fact often its name; it says nothing of a certificate that is missing. */
 function refusal(secure: TLSSocket): string {
-  const reason: unknown = secure.authorizationError;
-  return reason === null || reason === undefined ? 'there is none' : messageOf(reason);
+  if (Object.keys(secure.getPeerCertificate()).length === 0) return 'there is none';
+  return messageOf(secure.authorizationError);
 }
