@@ -63,31 +63,55 @@ export function isSameVersion(one: HttpIdentity, other: HttpIdentity): boolean {
   return one.etag !== undefined || !differs(one.lastModified, other.lastModified);
 }
 
-/** A file's identity, and whether its server answers range requests. */
+/** A file's identity, whether its server answers range requests, and the first bytes if it does. */
 export interface ProbedFile extends HttpIdentity {
   readonly ranges: boolean;
+  readonly head: Uint8Array;
 }
 
+/** Bytes asked for by the probe: the headers of images and of compressed files are in them. */
+const PROBE = 512;
+const NOTHING = new Uint8Array(0);
+
 /**
- * Asks for a file's first byte only, and from the answer learns length, validators and whether ranges work. The length
+ * Asks for a file's first bytes, and from the answer learns length, validators and whether ranges work. The length
  * is asked for by HEAD when the answer to the range hides it.
  *
  * @throws TSB_HTTP_STATUS, TSB_NETWORK, TSB_NETWORK_TIMEOUT
  */
 export async function probeFile(url: PinnedUrl, signal?: AbortSignal): Promise<ProbedFile> {
-  const response = await url.request({ headers: { range: 'bytes=0-0' }, signal });
-  response.discard();
+  const response = await url.request({ headers: { range: `bytes=0-${PROBE - 1}` }, signal });
   const { status, headers } = response;
-  if (status === 416 && parseContentRange(headerOf(headers, 'content-range'))?.size === 0)
-    return { ...identityOf(status, headers), size: 0, ranges: true };
-  // An empty file has no first byte, so some servers answer with the whole of it: then nothing is left to range over.
-  if (status === 200)
-    return { ...identityOf(status, headers), ranges: identityOf(status, headers).size === 0 };
-  if (status !== 206) throw statusError(response.url, status, headers);
-  const range = parseContentRange(headerOf(headers, 'content-range'));
-  if (range?.first !== 0 || range.last !== 0) throw wrongRange(response, 'bytes 0-0');
   const identity = identityOf(status, headers);
-  return { ...identity, size: identity.size ?? (await sizeByHead(url, signal)), ranges: true };
+  if (status === 206) {
+    const head = await receiveHead(response);
+    return { ...identity, size: identity.size ?? (await sizeByHead(url, signal)), ranges: true, head };
+  }
+  response.discard();
+  if (status === 416 && parseContentRange(headerOf(headers, 'content-range'))?.size === 0)
+    return { ...identity, size: 0, ranges: true, head: NOTHING };
+  // An empty file has no first byte, so some servers answer with the whole of it: then nothing is left to range over.
+  if (status === 200) return { ...identity, ranges: identity.size === 0, head: NOTHING };
+  throw statusError(response.url, status, headers);
+}
+
+/** The bytes of the answer to the probe, which may be fewer than were asked for. */
+async function receiveHead(response: HttpResponse): Promise<Uint8Array> {
+  const range = parseContentRange(headerOf(response.headers, 'content-range'));
+  if (range?.first !== 0 || range.last === undefined || range.last >= PROBE) {
+    response.discard();
+    throw wrongRange(response, `bytes 0-${PROBE - 1}`);
+  }
+  const data = new Uint8Array(range.last + 1);
+  let done = 0;
+  await response.receive((chunk) => {
+    if (done + chunk.length > data.length)
+      throw protocolError(response.url, 'the server sent more than was asked for');
+    data.set(chunk, done);
+    done += chunk.length;
+  });
+  if (done === data.length) return data;
+  throw protocolError(response.url, `the server sent ${done} of the first ${data.length} bytes`, true);
 }
 
 async function sizeByHead(url: PinnedUrl, signal?: AbortSignal): Promise<number | undefined> {

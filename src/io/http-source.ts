@@ -13,6 +13,7 @@ import {
 } from './http-identity.js';
 import { type PinnedUrl, pinUrl } from './http-pin.js';
 import { withRetries } from './http-retry.js';
+import { keepEdges } from './keep-edges.js';
 import { redactUrl } from './redact-url.js';
 
 /** How to open a file on a server for random access. */
@@ -24,7 +25,8 @@ export interface HttpSourceOptions extends HttpOptions {
 
 /**
  * Opens a file on an HTTP server for random access by range requests; it is never downloaded as a whole. Redirects are
- * resolved once, and every answer must be about the version seen at open.
+ * resolved once, and every answer must be about the version seen at open. Opening takes one request, reads of the first 512 bytes
+ * none, and those of the last few KiB one together.
  *
  * @throws TSB_NO_RANGES when the server does not answer range requests or hides the length, TSB_CONTENT_CHANGED when the
  *   file changes, TSB_HTTP_STATUS, TSB_NETWORK, TSB_NETWORK_TIMEOUT
@@ -33,8 +35,8 @@ export async function openHttpSource(url: string, options: HttpSourceOptions = {
   const client = await openHttpClient(options);
   try {
     const pinned = pinUrl(client, url);
-    const identity = await findVersion(url, pinned, options);
-    return remoteSource({ url, pinned, identity, options }, client);
+    const { head, ...identity } = await findVersion(url, pinned, options);
+    return keepEdges(remoteSource({ url, pinned, identity, options }, client), head);
   } catch (error) {
     await client[Symbol.asyncDispose]();
     throw error;
@@ -47,7 +49,7 @@ async function findVersion(
   url: string,
   pinned: PinnedUrl,
   options: HttpSourceOptions,
-): Promise<KnownVersion> {
+): Promise<KnownVersion & { readonly head: Uint8Array }> {
   const found = await withRetries(() => probeFile(pinned, options.signal), options);
   const { size } = found;
   if (!found.ranges || size === undefined) throw noRanges(url, found.ranges);

@@ -26,6 +26,8 @@ export interface XzIndexOptions {
 const MAX_RECORDS = 1024 * 1024;
 const MAX_INDEX_BYTES = 16 * 1024 * 1024;
 const MAX_STREAMS = 64 * 1024;
+/** The first read, which most often has footer and index in it; each further one takes twice as much. */
+const FIRST_WINDOW = 4 * 1024;
 const WINDOW = 64 * 1024;
 const PIECE = 1024 * 1024;
 
@@ -104,8 +106,8 @@ async function readStream(walk: Walk, paddedEnd: number, recordsBehind: number):
 /** The offset at which a stream ends whose stream padding (zeros, four by four) ends at `end`. */
 async function skipPadding(walk: Walk, end: number): Promise<number> {
   let position = end;
-  while (position >= 4) {
-    const length = Math.min(WINDOW, position);
+  for (let size = FIRST_WINDOW; position >= 4; size = Math.min(WINDOW, size * 2)) {
+    const length = Math.min(size, position);
     const window = await walk.read(position - length, length);
     const last = window.findLastIndex((byte) => byte !== 0);
     if (last >= 0) return position - length + Math.ceil((last + 1) / 4) * 4;
@@ -143,11 +145,13 @@ async function readIndexField(
   if (size > walk.limits.indexBytes)
     throw tooMany(walk, 'bytes of index', { found: size, limit: walk.limits.indexBytes });
   try {
-    const count = parseRecordCount(await walk.read(offset, Math.min(INDEX_HEAD, size)), size);
+    const head = await walk.read(offset, Math.min(PIECE, size));
+    const count = parseRecordCount(head.subarray(0, INDEX_HEAD), size);
     if (recordsBehind + count > walk.limits.records)
       throw tooMany(walk, 'blocks', { found: recordsBehind + count, limit: walk.limits.records });
     const data = new Uint8Array(size);
-    for (let at = 0; at < size; at += PIECE)
+    data.set(head);
+    for (let at = head.length; at < size; at += PIECE)
       data.set(await walk.read(offset + at, Math.min(PIECE, size - at)), at);
     return parseIndexField(data);
   } catch (error) {
@@ -200,9 +204,11 @@ function assemble(walk: Walk, found: readonly FoundStream[]): XzIndex {
 function windowReader(source: ByteSource, signal: AbortSignal | undefined): Walk['read'] {
   let start = 0;
   let window = new Uint8Array(0);
+  let size = FIRST_WINDOW;
   return async (offset, length) => {
     if (offset < start || offset + length > start + window.length) {
-      start = Math.max(0, Math.min(offset, offset + length - WINDOW));
+      start = Math.max(0, Math.min(offset, offset + length - size));
+      size = Math.min(WINDOW, size * 2);
       window = new Uint8Array(await source.read(start, offset + length - start, signal));
     }
     return window.subarray(offset - start, offset - start + length);

@@ -3,12 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { newCounters } from '../../src/io/counters.js';
 import { fetchSmall } from '../../src/io/fetch-small.js';
 import { isSameVersion, identityOf, parseContentRange } from '../../src/io/http-identity.js';
 import { openHttpSource } from '../../src/io/http-source.js';
 import { openSource } from '../../src/io/open-source.js';
+import { isXz, readXzIndex } from '../../src/xz/xz-index.js';
 import { FAST, startTestServer } from '../helpers/http-server.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
+import { text, xz } from '../helpers/xz.js';
 
 const DATA = randomBytes(300_000);
 
@@ -51,13 +54,13 @@ describe('http source', () => {
     server.files['/a'] = { data: DATA };
     await using source = await openHttpSource(`${server.url}/a`, FAST);
     server.files['/a'] = { data: DATA, ranges: false };
-    await expect(source.read(0, 10)).rejects.toMatchObject({ code: 'TSB_NO_RANGES' });
+    await expect(source.read(1000, 10)).rejects.toMatchObject({ code: 'TSB_NO_RANGES' });
   });
 
   it('asks by HEAD for a length that the range answer hides, and is refused when that hides it too', async () => {
     await using server = await startTestServer({ '/a': { data: DATA } });
     server.fault = ({ headers }) =>
-      headers.range === 'bytes=0-0' ? { headers: { 'content-range': 'bytes 0-0/*' } } : undefined;
+      headers.range === 'bytes=0-511' ? { headers: { 'content-range': 'bytes 0-511/*' } } : undefined;
     await using source = await openHttpSource(`${server.url}/a`, FAST);
     expect(source.size).toBe(DATA.length);
     expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'HEAD']);
@@ -68,10 +71,101 @@ describe('http source', () => {
     });
   });
 
-  it('opens an empty file', async () => {
+  it('opens an xz file in two requests, or three where the index is long', async () => {
+    const data = text(2 * 1024 * 1024);
+    await using server = await startTestServer();
+    for (const [blockSize, requests] of [
+      [256 * 1024, 2],
+      [512, 3],
+    ] as const) {
+      const packed = xz(data, '-0', `--block-size=${blockSize}`);
+      server.files['/a'] = { data: packed };
+      const counters = newCounters();
+      await using source = await openHttpSource(`${server.url}/a`, { ...FAST, counters });
+      const head = await source.read(0, 6);
+      expect(isXz(head)).toBe(true);
+      const index = await readXzIndex(source);
+      expect(index.blockCount).toBe(data.length / blockSize);
+      expect(counters.httpRequests).toBe(requests);
+      const first = index.block(0);
+      await source.read(first.compressedOffset, first.totalSize);
+      const second = index.block(1);
+      await source.read(second.compressedOffset, second.totalSize);
+      const most = requests + (first.totalSize > 500 ? 2 : 1);
+      expect(counters.httpRequests).toBeLessThanOrEqual(most);
+    }
+  });
+
+  it('fetches little besides what is read', async () => {
+    const big = randomBytes(4 * 1024 * 1024);
+    await using server = await startTestServer({ '/a': { data: big } });
+    const counters = newCounters();
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, counters });
+    await source.read(big.length - 4096, 4096);
+    await source.read(big.length - 12, 12);
+    await source.read(12, 400);
+    expect(counters.httpRequests).toBe(2);
+    await source.read(1_000_000, 1_000_000);
+    expect(counters).toMatchObject({ httpRequests: 3, bytesFetched: 512 + 16_384 + 1_000_000 });
+  });
+
+  it.each([403, 404, 410])('asks again where a redirect leads when that place answers %d', async (status) => {
+    await using server = await startTestServer({ '/1': { data: DATA }, '/2': { data: DATA } });
+    let current = '/1';
+    server.fault = ({ path }) => {
+      if (path === '/a') return { status: 302, headers: { location: `${current}?signature=x` } };
+      return path === current ? undefined : { status };
+    };
+    const counters = newCounters();
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, counters });
+    await source.read(1000, 10);
+    expect(counters.httpRequests).toBe(3);
+    current = '/2';
+    const parts = await Promise.all([1000, 2000, 3000].map((offset) => source.read(offset, 10)));
+    expect(
+      parts.map((part, at) =>
+        DATA.subarray((at + 1) * 1000)
+          .subarray(0, 10)
+          .equals(part),
+      ),
+    ).toEqual([true, true, true]);
+    server.requests.length = 0;
+    await source.read(4000, 10);
+    expect(server.requests.map(({ path }) => path)).toEqual(['/2']);
+    // Another version behind the new redirect is no continuation of the one that was opened.
+    server.files['/3'] = { data: randomBytes(DATA.length) };
+    current = '/3';
+    await expect(source.read(5000, 10)).rejects.toMatchObject({ code: 'TSB_CONTENT_CHANGED' });
+    // And when the redirect leads nowhere else the status is the error.
+    current = '/gone';
+    await expect(source.read(5000, 10)).rejects.toMatchObject({
+      code: 'TSB_HTTP_STATUS',
+      details: { status: 404 },
+    });
+  });
+
+  it('opens an empty file and a very short one', async () => {
     await using server = await startTestServer({ '/a': { data: Buffer.alloc(0) } });
-    await using source = await openHttpSource(`${server.url}/a`, FAST);
-    expect(source.size).toBe(0);
+    await using empty = await openHttpSource(`${server.url}/a`, FAST);
+    expect(empty.size).toBe(0);
+    server.files['/b'] = { data: DATA.subarray(0, 100) };
+    await using short = await openHttpSource(`${server.url}/b`, FAST);
+    expect(DATA.subarray(0, 100).equals(await short.read(0, 100))).toBe(true);
+    expect(server.requests.filter(({ path }) => path === '/b')).toHaveLength(1);
+  });
+
+  it.each([
+    ['another range', { headers: { 'content-range': `bytes 1-512/${DATA.length}` } }, /answered 206 with/],
+    ['a longer one', { headers: { 'content-range': `bytes 0-600/${DATA.length}` } }, /answered 206 with/],
+    ['more bytes', { body: DATA.subarray(0, 600) }, /more than was asked for/],
+    ['fewer bytes', { body: DATA.subarray(0, 5) }, /sent 5 of the first 512 bytes/],
+  ])('is not opened by an answer of %s', async (_, fault, message) => {
+    await using server = await startTestServer({ '/a': { data: DATA } });
+    server.fault = () => fault;
+    await expect(openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 2 })).rejects.toMatchObject({
+      code: 'TSB_NETWORK',
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   it.each([
@@ -82,7 +176,7 @@ describe('http source', () => {
     await using server = await startTestServer({ '/a': { data: DATA, etag: '"same"' } });
     await using source = await openHttpSource(`${server.url}/a`, FAST);
     server.files['/a'] = changed;
-    await expect(source.read(100, 100)).rejects.toMatchObject({ code: 'TSB_CONTENT_CHANGED' });
+    await expect(source.read(1000, 100)).rejects.toMatchObject({ code: 'TSB_CONTENT_CHANGED' });
   });
 
   it('is refused when it is not the version expected', async () => {
@@ -106,7 +200,7 @@ describe('http source', () => {
     await using server = await startTestServer({ '/a': { data: DATA } });
     await using source = await openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 2 });
     server.fault = () => fault;
-    const read = source.read(0, 10);
+    const read = source.read(1000, 10);
     await expect(read).rejects.toMatchObject({
       code: 'TSB_NETWORK',
       message: expect.stringMatching(message) as string,
@@ -117,10 +211,10 @@ describe('http source', () => {
     await using server = await startTestServer({ '/a': { data: DATA } });
     await using source = await openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 2 });
     server.fault = () => ({ hangAfter: 0 });
-    await expect(source.read(0, 10)).rejects.toMatchObject({ code: 'TSB_NETWORK_TIMEOUT' });
+    await expect(source.read(1000, 10)).rejects.toMatchObject({ code: 'TSB_NETWORK_TIMEOUT' });
     const hung = server.requests.length;
     server.fault = (_, count) => (count === hung ? { hangAfter: 4 } : undefined);
-    expect(DATA.subarray(0, 10).equals(await source.read(0, 10))).toBe(true);
+    expect(DATA.subarray(1000, 1010).equals(await source.read(1000, 10))).toBe(true);
   });
 
   it('stops at once when it is told to', async () => {
@@ -128,7 +222,7 @@ describe('http source', () => {
     await using source = await openHttpSource(`${server.url}/a`, { ...FAST, stallMs: 30_000 });
     server.fault = () => ({ hangAfter: 3 });
     const controller = new AbortController();
-    const read = source.read(0, 10, controller.signal);
+    const read = source.read(1000, 10, controller.signal);
     setTimeout(() => controller.abort(new Error('enough')), 20);
     await expect(read).rejects.toThrow('enough');
   });
