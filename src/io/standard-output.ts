@@ -1,0 +1,39 @@
+import { TsbuilderError, errnoOf } from '../errors.js';
+
+/** 128 and the number of SIGPIPE, as a shell reports a program that died of it. */
+const EXIT_SIGPIPE = 141;
+
+/**
+ * Resolves when standard output has taken `data`; a reader that has stopped reading does not hold up an abort.
+ *
+ * @throws TSB_IO, its cause EPIPE when the reader has gone away
+ */
+export function writeStdout(data: Uint8Array, signal: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    const stop = (): void => fail(signal.reason as Error);
+    signal.addEventListener('abort', stop);
+    process.stdout.write(data, (error) => {
+      signal.removeEventListener('abort', stop);
+      if (error) fail(new TsbuilderError('TSB_IO', `standard output: ${error.message}`, { cause: error }));
+      else done();
+    });
+  });
+}
+
+/**
+ * Runs work that uses `writeStdout`. A reader that goes away (`| head`) ends it quietly, with the status that SIGPIPE would have
+ * given.
+ */
+export async function untilReaderLeaves(work: () => Promise<void>): Promise<void> {
+  // The failed write tells; without a listener the stream's error would end the process.
+  const heard = (): void => undefined;
+  process.stdout.on('error', heard);
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || errnoOf(error.cause) !== 'EPIPE') throw error;
+    process.exitCode = EXIT_SIGPIPE;
+  } finally {
+    process.stdout.off('error', heard);
+  }
+}

@@ -1,0 +1,132 @@
+import { describeDisk } from '../build/describe-disk.js';
+import { TsbuilderError } from '../errors.js';
+import { openExtFiles } from '../guest/ext/open-ext-guest.js';
+import type { GuestFiles } from '../guest/guest.js';
+import { type ByteSource, sliceSource } from '../io/byte-source.js';
+import type { Progress } from '../progress.js';
+import { readPartitionTable } from '../resize/partition-table.js';
+import { probeContent } from '../resize/probe-content.js';
+import type { Content } from '../resize/superblocks.js';
+
+/** A filesystem inside a disk, for reading. */
+export interface ImageFiles {
+  /** Number of its partition; 0: it fills the disk. */
+  readonly partition: number;
+  readonly files: GuestFiles;
+}
+
+interface Place {
+  readonly number: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly content: Content;
+}
+
+/**
+ * Opens an ext2/3/4 filesystem of `disk` with few and small reads: that of `partition`, or without one the only one there is, or the
+ * one of several that is the root of a system.
+ *
+ * @throws TSB_PARTITION_NOT_FOUND, TSB_PARTITION_TABLE; TSB_FILESYSTEM when there is no ext filesystem or it is damaged; TSB_GUEST
+ *   when it cannot be told which of several is meant
+ */
+export async function openImageFiles(
+  disk: ByteSource,
+  options: {
+    readonly partition?: number | undefined;
+    readonly progress: Progress;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<ImageFiles> {
+  const { partition, progress, signal } = options;
+  const place =
+    partition === undefined ? await choosePlace(disk, signal) : await findPlace(disk, partition, signal);
+  if (place.content.features?.includes('needs_recovery')) {
+    progress.warn(
+      `${describePlace(disk, place.number)} was not unmounted: what is in its journal only is not seen`,
+    );
+  }
+  return { partition: place.number, files: await openPlace(disk, place, signal) };
+}
+
+async function openPlace(
+  disk: ByteSource,
+  place: Place,
+  signal: AbortSignal | undefined,
+): Promise<GuestFiles> {
+  return openExtFiles(sliceSource(disk, place.offset, place.length), signal);
+}
+
+async function findPlace(disk: ByteSource, number: number, signal: AbortSignal | undefined): Promise<Place> {
+  const range = number === 0 ? { offset: 0, length: disk.size } : await findPartition(disk, number, signal);
+  const content = await probeContent(disk, range, signal);
+  if (content.kind !== 'ext') throw cannotRead(disk, [{ number, ...range, content }]);
+  return { number, ...range, content };
+}
+
+async function findPartition(
+  disk: ByteSource,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<{ offset: number; length: number }> {
+  const partitions = (await readPartitionTable(disk, { signal }))?.partitions ?? [];
+  const usable = partitions.filter(({ role }) => role !== 'extended');
+  const found = usable.find((one) => one.number === number);
+  if (found) return { offset: found.offset, length: found.length };
+  const numbers = usable.map((one) => one.number).join(', ');
+  throw new TsbuilderError('TSB_PARTITION_NOT_FOUND', `${disk.name}: there is no partition ${number}`, {
+    hint: numbers === '' ? 'The disk has no partitions: leave the number away.' : `There are: ${numbers}.`,
+    details: { partition: number },
+  });
+}
+
+async function choosePlace(disk: ByteSource, signal: AbortSignal | undefined): Promise<Place> {
+  const { partitions } = await describeDisk(disk, signal);
+  const candidates = partitions.filter(
+    ({ content, offset, length }) => content.kind === 'ext' && offset + length <= disk.size,
+  );
+  const [first] = candidates;
+  if (!first) throw cannotRead(disk, partitions);
+  if (candidates.length === 1) return first;
+  const roots: Place[] = [];
+  for (const candidate of candidates) {
+    if (await isRoot(await openPlace(disk, candidate, signal))) roots.push(candidate);
+  }
+  const [root] = roots;
+  if (root && roots.length === 1) return root;
+  const numbers = (root ? roots : candidates).map(({ number }) => number).join(', ');
+  throw new TsbuilderError(
+    'TSB_GUEST',
+    `${disk.name}: several filesystems could be meant: partitions ${numbers}`,
+    { hint: 'Choose one: --partition N, or :N after the name.' },
+  );
+}
+
+/** Only names are looked at: every file that were read would cost a block of the image. */
+async function isRoot(files: GuestFiles): Promise<boolean> {
+  const names = (await files.entries('/')).map(({ rawName }) => rawName);
+  return names.includes('etc') && ['bin', 'usr', 'sbin'].some((name) => names.includes(name));
+}
+
+const describePlace = (disk: ByteSource, number: number): string =>
+  number === 0 ? disk.name : `partition ${number} of ${disk.name}`;
+
+function cannotRead(disk: ByteSource, places: readonly Place[]): TsbuilderError {
+  const [only] = places;
+  const hint =
+    "libguestfs reads many more filesystems: tsbuilder serve SRC --run 'guestfish --ro --format=raw -a $uri -i'";
+  if (!only) {
+    return new TsbuilderError(
+      'TSB_FILESYSTEM',
+      `${disk.name}: holds no partitions and no filesystem that is known`,
+      { hint: 'tsbuilder info shows what it is.' },
+    );
+  }
+  const message =
+    places.length === 1
+      ? `${describePlace(disk, only.number)} holds ${nameOf(only)}: only ext2, ext3 and ext4 can be looked into`
+      : `${disk.name}: no ext2, ext3 or ext4 filesystem: ${places.map((place) => `${place.number}: ${nameOf(place)}`).join(', ')}`;
+  return new TsbuilderError('TSB_FILESYSTEM', message, { hint });
+}
+
+const nameOf = ({ content }: Place): string =>
+  content.kind === 'unknown' ? 'nothing that is known' : content.name;
