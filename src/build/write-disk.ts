@@ -17,7 +17,7 @@ export interface WriteOptions {
 
 /** Writes `content` through `writer` and finishes it. */
 export async function writeDisk(
-  content: DiskContent,
+  content: Pick<DiskContent, 'container' | 'streamedBytes' | 'stream'>,
   writer: DiskWriter,
   options: WriteOptions,
 ): Promise<void> {

@@ -36,12 +36,13 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
   };
 
   protected override async execute(): Promise<unknown> {
-    const { assertUnpackOptions, defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
+    const { assertTargetOptions } = await import('../build/content-target.js');
+    const { defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
     const output = args.out ?? defaultUnpackedName(args.src);
-    await assertUnpackOptions({
+    await assertTargetOptions({
       output,
       format: flags.format,
       compress: flags.compress,

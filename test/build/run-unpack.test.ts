@@ -2,7 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { link, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type UnpackRequest, defaultUnpackedName, runUnpack } from '../../src/build/run-unpack.js';
+import type { TargetRequest } from '../../src/build/content-target.js';
+import { defaultUnpackedName, runUnpack } from '../../src/build/run-unpack.js';
 import { silentProgress } from '../../src/progress.js';
 import { startTestServer } from '../helpers/http-server.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
@@ -20,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => folder[Symbol.asyncDispose]());
 
-const request = (input: string, output: string): UnpackRequest => ({
+const request = (input: string, output: string): TargetRequest => ({
   input,
   output,
   format: 'raw',
