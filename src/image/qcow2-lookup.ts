@@ -70,7 +70,7 @@ function assertSelfContained(source: ByteSource, info: Qcow2Info): void {
   const problem = Object.entries(problems).find(([, applies]) => applies)?.[0];
   if (problem === undefined) return;
   throw new TsbuilderError('TSB_IMAGE_INVALID', `${source.name}: ${problem}, which cannot be read here`, {
-    hint: 'If you trust the image, turn it into a plain one first: qemu-img convert -O raw',
+    hint: 'If you trust the image, QEMU reads it: qemu-img convert -O raw makes a plain one; qemu-nbd or qemu-storage-daemon serve it.',
   });
 }
 

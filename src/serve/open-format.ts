@@ -1,0 +1,120 @@
+import { isQcow2 } from '../image/qcow2-info.js';
+import type { ByteSource } from '../io/byte-source.js';
+import type { DiskSource } from '../io/disk-source.js';
+import { openSegmentCache } from '../segment-cache/segment-cache.js';
+import type { BlockMap } from '../xz/block-map.js';
+import { blockVerifier, readVerifiedIndex } from '../xz/check-block-map.js';
+import { type XzIndex, checkName, isXz, readXzIndex } from '../xz/xz-index.js';
+import { openXzSegments } from '../xz/xz-segments.js';
+import { openCachedDisk } from './cached-disk.js';
+import { flatSegments } from './flat-segments.js';
+import { orDispose } from './or-dispose.js';
+import { openQcow2Disk } from './qcow2-disk.js';
+import { rawDisk } from './raw-disk.js';
+import type { ServedDiskOptions, ServedFormat } from './served-disk.js';
+
+/** A disk, and what the checksums in its own file protect it from: a sentence. */
+export interface OpenedFormat {
+  readonly disk: DiskSource;
+  readonly protection: string;
+}
+
+interface Bytes {
+  readonly source: ByteSource;
+  /** Descriptor of the local file that `source` reads; undefined when it is far away. */
+  readonly fd: number | undefined;
+}
+
+type Opener = (bytes: Bytes, options: ServedDiskOptions) => Promise<OpenedFormat>;
+
+/** The longest of the signatures. */
+const HEAD = 6;
+
+const NOTHING = 'nothing protects the data';
+
+/** What opens a file of each format. The disk disposes the source; so does a failure. */
+export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
+  raw: async (bytes, options) => ({ disk: await openFlat(bytes, options), protection: NOTHING }),
+  async qcow2(bytes, options) {
+    const file = await openFlat(bytes, options);
+    const disk = await orDispose(file, () => openQcow2Disk(file, options.signal));
+    return { disk, protection: NOTHING };
+  },
+  async xz({ source }, options) {
+    const index = await orDispose(source, () => readXzIndex(source, { signal: options.signal }));
+    const disk = await openCachedDisk(openXzSegments(source, index), options);
+    return { disk, protection: protectionOf(index) };
+  },
+  async gzip({ source }, options) {
+    const { openGzipSegments } = await import('../gzip/gzip-segments.js');
+    const content = await inOnePass(source, options, (pass) => openGzipSegments(source, pass));
+    const protection = 'only the integrity check inside the gzip file (CRC32) protects the data';
+    return { disk: await openCachedDisk(content, options), protection };
+  },
+  async zstd({ source }, options) {
+    const { openZstdSegments } = await import('../zstd/zstd-segments.js');
+    const content = await inOnePass(source, options, (pass) => openZstdSegments(source, pass));
+    const protection = 'only the integrity checks inside the zstd file protect the data, where it has any';
+    return { disk: await openCachedDisk(content, options), protection };
+  },
+};
+
+/** What a file is by its first bytes. A failure disposes it. @throws what reading throws */
+export async function formatOf(source: ByteSource, signal: AbortSignal): Promise<ServedFormat> {
+  const head = await orDispose(source, () => source.read(0, Math.min(HEAD, source.size), signal));
+  if (isXz(head)) return 'xz';
+  if (isGzip(head)) return 'gzip';
+  if (isZstd(head)) return 'zstd';
+  return isQcow2(head) ? 'qcow2' : 'raw';
+}
+
+/** An xz file of which every byte is compared with its block map before it is used. */
+export async function openMappedXz(
+  source: ByteSource,
+  map: BlockMap,
+  options: ServedDiskOptions,
+): Promise<OpenedFormat> {
+  const index = await orDispose(source, () => readVerifiedIndex(source, map, options.signal));
+  const content = openXzSegments(source, index, { verify: blockVerifier(source, map) });
+  return {
+    disk: await openCachedDisk(content, options),
+    protection: 'every block is checked against a block map',
+  };
+}
+
+/** A file that is not compressed: read in place, or when it is far away through a cache. */
+async function openFlat({ source, fd }: Bytes, options: ServedDiskOptions): Promise<DiskSource> {
+  if (fd !== undefined) return rawDisk(source, fd);
+  const { cacheBytes, spill, jobs, counters, signal } = options;
+  return openSegmentCache(flatSegments(source), { cacheBytes, spill, jobs, counters, signal });
+}
+
+/** Opens a format that has no index of its own, so that all of the file may have to be read. */
+async function inOnePass<T>(
+  source: ByteSource,
+  { progress, signal }: ServedDiskOptions,
+  open: (pass: { onProgress: (bytes: number) => void; signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  using step = progress.step(`Reading through ${source.name}`, source.size);
+  return await orDispose(source, () => open({ onProgress: (bytes) => step.advance(bytes), signal }));
+}
+
+function protectionOf(index: XzIndex): string {
+  const checks = new Set(index.streams.filter(({ blockCount }) => blockCount > 0).map(({ check }) => check));
+  const names = [...checks].filter((check) => check !== 0).map(checkName);
+  if (names.length === 0) return `${NOTHING}: the xz file has no integrity checks`;
+  const rest = checks.has(0) ? ', and parts of it have none' : '';
+  return `only the integrity checks inside the xz file (${names.join(', ')}) protect the data${rest}`;
+}
+
+// RFC 1952, section 2.3.1, with the only compression method there is.
+function isGzip(head: Uint8Array): boolean {
+  return head.length >= 3 && head[0] === 0x1f && head[1] === 0x8b && head[2] === 8;
+}
+
+// RFC 8878, sections 3.1.1 and 3.1.2.
+function isZstd(head: Uint8Array): boolean {
+  if (head.length < 4) return false;
+  const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
+  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50;
+}
