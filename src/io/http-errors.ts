@@ -1,5 +1,6 @@
 import { TsbuilderError, errnoOf } from '../errors.js';
 import { redactUrl } from './redact-url.js';
+import { tlsProblem } from './tls-errors.js';
 
 /** Response headers as undici gives them: lower-case names. */
 export type HttpHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -12,8 +13,6 @@ export function headerOf(headers: HttpHeaders, name: string): string | undefined
 
 const TIMEOUTS = ['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT'];
 const CONNECT = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'];
-const TLS =
-  /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|EPROTO)/;
 const PERMANENT = [
   'ENOTFOUND',
   'UND_ERR_INVALID_ARG',
@@ -29,20 +28,26 @@ const PERMANENT = [
 export function networkError(url: string | URL, error: unknown): TsbuilderError {
   if (error instanceof TsbuilderError) return error;
   const name = redactUrl(url);
-  const code = errnoOf(error) ?? '';
-  const details = { url: name, errno: code, retryable: !PERMANENT.includes(code) && !TLS.test(code) };
+  const code = codeOf(error);
+  const tls = tlsProblem(code);
+  const details = { url: name, errno: code, retryable: !PERMANENT.includes(code) && !tls };
   if (TIMEOUTS.includes(code)) {
     return new TsbuilderError('TSB_NETWORK_TIMEOUT', `${name}: ${timeoutText(code)}`, {
       details,
       cause: error,
     });
   }
-  const hint = hintFor(code);
-  return new TsbuilderError('TSB_NETWORK', `${name}: ${reasonText(code, error)}`, {
-    hint,
+  return new TsbuilderError('TSB_NETWORK', `${name}: ${tls?.reason ?? reasonText(code, error)}`, {
+    hint: tls?.hint ?? hintFor(code),
     details,
     cause: error,
   });
+}
+
+/** undici wraps what went wrong in the TLS of a tunnel through a proxy. */
+function codeOf(error: unknown): string {
+  const code = errnoOf(error) ?? '';
+  return code === 'UND_ERR_PRX_TLS' && error instanceof Error ? (errnoOf(error.cause) ?? code) : code;
 }
 
 function timeoutText(code: string): string {
@@ -63,8 +68,6 @@ function reasonText(code: string, error: unknown): string {
 function hintFor(code: string): string | undefined {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return 'Check the host name, the network and the proxy settings.';
-  if (TLS.test(code))
-    return 'For a private certificate authority set NODE_EXTRA_CA_CERTS to its certificate.';
   return undefined;
 }
 

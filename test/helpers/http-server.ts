@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** One file on the test server. */
@@ -41,18 +42,24 @@ export interface Fault {
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly requests: SeenRequest[];
+  /** Connections accepted, with or without a request on them. */
+  connections: number;
   /** Files by path; may be changed at any time. */
   readonly files: Record<string, ServedFile>;
   /** Asked before every answer; `count` is the number of requests for that path before this one. */
   fault: (request: SeenRequest, count: number) => Fault | undefined;
 }
 
-/** Starts a server that knows ranges, If-Range, If-Match and HEAD, and goes wrong where it is told to. */
-export async function startTestServer(files: Record<string, ServedFile> = {}): Promise<TestServer> {
+/** Starts a server that knows ranges, If-Range, If-Match and HEAD, and goes wrong where it is told to; with `tls` an https one. */
+export async function startTestServer(
+  files: Record<string, ServedFile> = {},
+  tls?: { readonly key: Buffer; readonly cert: Buffer },
+): Promise<TestServer> {
   const requests: SeenRequest[] = [];
   const server: TestServer = {
     url: '',
     requests,
+    connections: 0,
     files,
     fault: () => undefined,
     async [Symbol.asyncDispose]() {
@@ -60,7 +67,7 @@ export async function startTestServer(files: Record<string, ServedFile> = {}): P
       await new Promise((resolve) => http.close(resolve));
     },
   };
-  const http = createServer((incoming, response) => {
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     const { pathname } = new URL(incoming.url ?? '/', 'http://localhost');
     const request = {
       method: incoming.method ?? '',
@@ -71,9 +78,12 @@ export async function startTestServer(files: Record<string, ServedFile> = {}): P
     const count = requests.filter(({ path }) => path === pathname).length;
     requests.push(request);
     void answer(server, request, { response, fault: server.fault(request, count) ?? {} });
-  });
+  };
+  const http = tls ? createTlsServer(tls, onRequest) : createServer(onRequest);
+  http.on('connection', () => (server.connections += 1));
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  return Object.assign(server, { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}` });
+  const { port } = http.address() as AddressInfo;
+  return Object.assign(server, { url: tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}` });
 }
 
 /** The options that make retries fast enough for tests. */
