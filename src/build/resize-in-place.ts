@@ -1,12 +1,41 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { TsbuilderError } from '../errors.js';
-import { writeFully } from '../image/write-fully.js';
+import { dataRanges } from '../image/extents.js';
+import { writeFully, writeZeros } from '../image/write-fully.js';
+import { splitZeroRuns } from '../image/zero.js';
 import { readFully } from '../io/file-source.js';
 import { formatSize } from '../io/format-size.js';
+import { assertFreeSpace, writeError } from '../io/free-space.js';
 import type { Progress } from '../progress.js';
 import type { ResizePlan } from '../resize/plan-resize.js';
 
 const CHUNK = 4 * 1024 * 1024;
+
+/** What the tables and the metadata of a grown filesystem take: a fixed part, and a share of the growth. */
+const METADATA = { bytes: 4 * 1024 * 1024, share: 1 / 1024 };
+
+/**
+ * Passes when the filesystem that the disk file `path` is on has room for what `applyInPlace` and growing will add to it.
+ *
+ * @throws TSB_NO_SPACE
+ */
+export async function assertRoomInPlace(path: string, resize: ResizePlan): Promise<void> {
+  await using handle = await open(path, 'r');
+  const ranges = [...dataRanges(handle.fd, resize.sourceSize)];
+  let needed = METADATA.bytes + (resize.targetSize - resize.sourceSize) * METADATA.share;
+  for (const { from, length } of movesOf(resize)) {
+    for (const range of ranges) {
+      const end = Math.min(from + length, range.offset + range.length);
+      needed += Math.max(0, end - Math.max(from, range.offset));
+    }
+  }
+  await assertFreeSpace(dirname(path), Math.ceil(needed));
+}
+
+function movesOf(resize: ResizePlan): readonly Move[] {
+  return resize.copies.filter(({ from, to }) => from !== to);
+}
 
 /**
  * Carries out `resize` on the raw disk at `path` itself: the file grows, partitions that move are copied to their new
@@ -20,7 +49,7 @@ export async function applyInPlace(
   resize: ResizePlan,
   options: { progress: Progress; signal: AbortSignal },
 ): Promise<void> {
-  const moves = resize.copies.filter(({ from, to }) => from !== to);
+  const moves = movesOf(resize);
   assertSafeMoves(path, resize, moves);
   const handle = await open(path, 'r+');
   try {
@@ -52,7 +81,7 @@ async function prepare(path: string, handle: FileHandle, work: Preparation): Pro
     work.signal.throwIfAborted();
   } catch (error) {
     await handle.truncate(work.resize.sourceSize);
-    throw error;
+    throw writeError(path, error);
   }
 }
 
@@ -84,7 +113,12 @@ async function copyMoves(path: string, handle: FileHandle, work: Preparation): P
     for (let done = 0; done < length; done += CHUNK) {
       const data = buffer.subarray(0, Math.min(CHUNK, length - done));
       await readFully(path, handle, { data, offset: from + done, signal: work.signal });
-      await writeFully({ path, handle }, to + done, data);
+      for (const run of splitZeroRuns(data, to + done)) {
+        if (run.data) await writeFully({ path, handle }, run.offset, run.data);
+        // Behind the old end all is a hole, which reads as zeros and takes no room.
+        else if (run.offset < work.resize.sourceSize)
+          await writeZeros({ path, handle }, run.offset, run.length);
+      }
       step.advance(data.length);
     }
   }

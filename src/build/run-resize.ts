@@ -8,11 +8,16 @@ import { openAnySource } from '../io/open-any-source.js';
 import { type OutputFile, openOutputFile, openScratchFile } from '../io/output-file.js';
 import { parseLocation } from '../io/source-location.js';
 import type { Progress } from '../progress.js';
-import { type GrowResult, assertGrowTools, growFilesystems } from '../resize/grow-filesystem.js';
+import {
+  type GrowResult,
+  assertGrowTools,
+  assertSoundFilesystems,
+  growFilesystems,
+} from '../resize/grow-filesystem.js';
 import { type ResizePlan, planResize } from '../resize/plan-resize.js';
 import { assertNotInput } from './assert-not-input.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
-import { applyInPlace } from './resize-in-place.js';
+import { applyInPlace, assertRoomInPlace } from './resize-in-place.js';
 import { planMap, writeDisk, writeLiterals } from './write-disk.js';
 
 /** What to resize, and how. */
@@ -111,8 +116,11 @@ async function resizeInPlace(request: ResizeRequest): Promise<ResizeResult> {
   const resize = await planFor(request, content);
   if (request.dryRun) return { output: path, resize, grown: [] };
   await assertGrowTools(resize, signal);
+  await assertRoomInPlace(path, resize);
+  // This is the only copy: an interruption waits until what repairs or grows a filesystem is done, and nothing is left unflushed.
+  await assertSoundFilesystems(resize, path, { progress, sync: true });
+  signal.throwIfAborted();
   await applyInPlace(path, resize, { progress, signal });
-  // This is the only copy, and half way: an interruption waits until its filesystems are whole, and nothing is left unflushed.
   const grown = await growFilesystems(resize, path, { progress, sync: true });
   signal.throwIfAborted();
   return { output: path, resize, grown };

@@ -37,6 +37,24 @@ export async function growExt(disk: string, step: GrowStep, options: GrowOptions
   await assertUncut(disk, size);
 }
 
+/**
+ * Finds out whether the ext2/3/4 filesystem at `offset` of the disk file can be grown, without changing anything where it
+ * is clean. Elsewhere e2fsck makes the repairs that are safe, which includes replaying a journal.
+ *
+ * @throws TSB_FILESYSTEM when e2fsck finds damage it does not dare to repair; TSB_TOOL_MISSING
+ */
+export async function assertSoundExt(
+  disk: string,
+  step: Pick<GrowStep, 'offset' | 'partition' | 'name'>,
+  options: GrowOptions,
+): Promise<void> {
+  const device = `${disk}?offset=${step.offset}`;
+  const look = await exec('e2fsck', ['-fn', device], toolOptions(options));
+  if (look.status === 0) return;
+  const check = await checkExt(device, options);
+  if (!CHECKED.includes(check.status)) throw damaged(step, check, device);
+}
+
 function toolOptions({ sync, fakeTime, signal }: GrowOptions): ExecOptions {
   return { env: e2fsEnv({ sync, fakeTime }), signal, debianPackage: DEBIAN_PACKAGE, okStatus: ANY };
 }
@@ -72,11 +90,15 @@ async function assertUncut(disk: string, size: number): Promise<void> {
 }
 
 /** `partition 1` or `the disk`. */
-export function placeOf({ partition }: GrowStep): string {
+export function placeOf({ partition }: Pick<GrowStep, 'partition'>): string {
   return partition === 0 ? 'the disk' : `partition ${partition}`;
 }
 
-function damaged(step: GrowStep, result: ExecResult, device: string): TsbuilderError {
+function damaged(
+  step: Pick<GrowStep, 'partition' | 'name'>,
+  result: ExecResult,
+  device: string,
+): TsbuilderError {
   return new TsbuilderError(
     'TSB_FILESYSTEM',
     `the ${step.name} filesystem on ${placeOf(step)} is damaged (e2fsck status ${result.status}):\n${outputOf(result, device)}`,

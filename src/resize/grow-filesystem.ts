@@ -2,7 +2,7 @@ import { TsbuilderError } from '../errors.js';
 import { openFileSource } from '../io/file-source.js';
 import { formatSize } from '../io/format-size.js';
 import type { Progress } from '../progress.js';
-import { type GrowOptions, growExt, placeOf } from './grow-ext.js';
+import { type GrowOptions, assertSoundExt, growExt, placeOf } from './grow-ext.js';
 import { assertGuestfish, growWithGuestfish } from './grow-guestfish.js';
 import { growSwap } from './grow-swap.js';
 import { readVolumeGroup } from './lvm.js';
@@ -41,6 +41,29 @@ function needsGuestfish({ content }: GrowStep): boolean {
  */
 export async function assertGrowTools(plan: ResizePlan, signal?: AbortSignal): Promise<void> {
   if (plan.grow.some(needsGuestfish)) await assertGuestfish(signal);
+}
+
+/**
+ * Checks the ext2/3/4 filesystems that `plan` grows where they are now, before any of the plan has been carried out on the disk
+ * itself.
+ *
+ * @throws TSB_FILESYSTEM for damage, TSB_TOOL_MISSING
+ */
+export async function assertSoundFilesystems(
+  plan: ResizePlan,
+  diskPath: string,
+  options: GrowFilesystemsOptions,
+): Promise<void> {
+  const steps = plan.grow.filter(({ content }) => content === 'ext');
+  await withPlainPath(diskPath, async (disk) => {
+    for (const step of steps) {
+      const change = plan.changes.find(({ partition }) => partition === step.partition);
+      const present = { ...step, offset: change?.from.offset ?? step.offset };
+      await inStep(options.progress, `Checking ${step.name} on ${placeOf(step)}`, () =>
+        assertSoundExt(disk, present, options),
+      );
+    }
+  });
 }
 
 /**
