@@ -3,10 +3,11 @@ import { TsbuilderError } from '../errors.js';
 import { openExtFiles } from '../guest/ext/open-ext-guest.js';
 import type { GuestFiles } from '../guest/guest.js';
 import { type ByteSource, sliceSource } from '../io/byte-source.js';
+import type { DiskSource } from '../io/disk-source.js';
 import type { Progress } from '../progress.js';
-import { readPartitionTable } from '../resize/partition-table.js';
 import { probeContent } from '../resize/probe-content.js';
 import type { Content } from '../resize/superblocks.js';
+import { openPartition } from './partition-disk.js';
 
 /** A filesystem inside a disk, for reading. */
 export interface ImageFiles {
@@ -17,8 +18,7 @@ export interface ImageFiles {
 
 interface Place {
   readonly number: number;
-  readonly offset: number;
-  readonly length: number;
+  readonly source: ByteSource;
   readonly content: Content;
 }
 
@@ -30,7 +30,7 @@ interface Place {
  *   when it cannot be told which of several is meant
  */
 export async function openImageFiles(
-  disk: ByteSource,
+  disk: DiskSource,
   options: {
     readonly partition?: number | undefined;
     readonly progress: Progress;
@@ -45,51 +45,33 @@ export async function openImageFiles(
       `${describePlace(disk, place.number)} was not unmounted: what is in its journal only is not seen`,
     );
   }
-  return { partition: place.number, files: await openPlace(disk, place, signal) };
+  return { partition: place.number, files: await openExtFiles(place.source, signal) };
 }
 
-async function openPlace(
-  disk: ByteSource,
-  place: Place,
-  signal: AbortSignal | undefined,
-): Promise<GuestFiles> {
-  return openExtFiles(sliceSource(disk, place.offset, place.length), signal);
+async function findPlace(disk: DiskSource, number: number, signal: AbortSignal | undefined): Promise<Place> {
+  const partition = number === 0 ? disk : await openPartition(disk, number, signal);
+  const content = await probeContent(partition, { offset: 0, length: partition.size }, signal);
+  const place = { number, source: partition, content };
+  if (content.kind !== 'ext') throw cannotRead(disk, [place]);
+  return place;
 }
 
-async function findPlace(disk: ByteSource, number: number, signal: AbortSignal | undefined): Promise<Place> {
-  const range = number === 0 ? { offset: 0, length: disk.size } : await findPartition(disk, number, signal);
-  const content = await probeContent(disk, range, signal);
-  if (content.kind !== 'ext') throw cannotRead(disk, [{ number, ...range, content }]);
-  return { number, ...range, content };
-}
-
-async function findPartition(
-  disk: ByteSource,
-  number: number,
-  signal: AbortSignal | undefined,
-): Promise<{ offset: number; length: number }> {
-  const partitions = (await readPartitionTable(disk, { signal }))?.partitions ?? [];
-  const usable = partitions.filter(({ role }) => role !== 'extended');
-  const found = usable.find((one) => one.number === number);
-  if (found) return { offset: found.offset, length: found.length };
-  const numbers = usable.map((one) => one.number).join(', ');
-  throw new TsbuilderError('TSB_PARTITION_NOT_FOUND', `${disk.name}: there is no partition ${number}`, {
-    hint: numbers === '' ? 'The disk has no partitions: leave the number away.' : `There are: ${numbers}.`,
-    details: { partition: number },
-  });
-}
-
-async function choosePlace(disk: ByteSource, signal: AbortSignal | undefined): Promise<Place> {
+async function choosePlace(disk: DiskSource, signal: AbortSignal | undefined): Promise<Place> {
   const { partitions } = await describeDisk(disk, signal);
-  const candidates = partitions.filter(
-    ({ content, offset, length }) => content.kind === 'ext' && offset + length <= disk.size,
-  );
+  const places = partitions
+    .filter(({ offset, length }) => offset + length <= disk.size)
+    .map(({ number, offset, length, content }) => ({
+      number,
+      source: sliceSource(disk, offset, length),
+      content,
+    }));
+  const candidates = places.filter(({ content }) => content.kind === 'ext');
   const [first] = candidates;
-  if (!first) throw cannotRead(disk, partitions);
+  if (!first) throw cannotRead(disk, places);
   if (candidates.length === 1) return first;
   const roots: Place[] = [];
   for (const candidate of candidates) {
-    if (await isRoot(await openPlace(disk, candidate, signal))) roots.push(candidate);
+    if (await isRoot(await openExtFiles(candidate.source, signal))) roots.push(candidate);
   }
   const [root] = roots;
   if (root && roots.length === 1) return root;
@@ -107,10 +89,10 @@ async function isRoot(files: GuestFiles): Promise<boolean> {
   return names.includes('etc') && ['bin', 'usr', 'sbin'].some((name) => names.includes(name));
 }
 
-const describePlace = (disk: ByteSource, number: number): string =>
+const describePlace = (disk: DiskSource, number: number): string =>
   number === 0 ? disk.name : `partition ${number} of ${disk.name}`;
 
-function cannotRead(disk: ByteSource, places: readonly Place[]): TsbuilderError {
+function cannotRead(disk: DiskSource, places: readonly Place[]): TsbuilderError {
   const [only] = places;
   const hint =
     "libguestfs reads many more filesystems: tsbuilder serve SRC --run 'guestfish --ro --format=raw -a $uri -i'";

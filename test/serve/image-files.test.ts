@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/io/byte-source.js';
+import { opaqueDisk } from '../../src/io/disk-source.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { silentProgress } from '../../src/progress.js';
 import { openImageFiles } from '../../src/serve/image-files.js';
@@ -28,7 +29,7 @@ function makeImage(contents: readonly (TreeSpec | 'fat' | 'nothing')[]): string 
 const SYSTEM = { 'etc/hostname': 'one\n', 'bin/sh': 'x' };
 
 async function open(path: string, partition?: number): Promise<number> {
-  await using disk = await openFileSource(path);
+  await using disk = opaqueDisk(await openFileSource(path));
   return (await openImageFiles(disk, { partition, progress: silentProgress })).partition;
 }
 
@@ -44,7 +45,7 @@ describe('openImageFiles', () => {
     expect(await open(path, 2)).toBe(2);
     await expect(open(path, 3)).rejects.toMatchObject({
       code: 'TSB_PARTITION_NOT_FOUND',
-      hint: 'There are: 1, 2.',
+      hint: 'The disk has 1 (8 MiB), 2 (8 MiB).',
     });
   });
 
@@ -76,7 +77,7 @@ describe('openImageFiles', () => {
       code: 'TSB_FILESYSTEM',
       message: expect.stringContaining('partition 1 of') as string,
     });
-    const empty = bytesSource('empty', new Uint8Array(MIB));
+    const empty = opaqueDisk(bytesSource('empty', new Uint8Array(MIB)));
     await expect(openImageFiles(empty, { progress: silentProgress })).rejects.toMatchObject({
       code: 'TSB_FILESYSTEM',
       message: expect.stringContaining('no partitions') as string,
@@ -86,7 +87,7 @@ describe('openImageFiles', () => {
   it('says when a journal waits to be replayed', async () => {
     const path = makeImage([SYSTEM]);
     run('debugfs', ['-w', '-R', 'feature needs_recovery', `${path}?offset=${MIB}`]);
-    await using disk = await openFileSource(path);
+    await using disk = opaqueDisk(await openFileSource(path));
     const warnings: string[] = [];
     await openImageFiles(disk, { progress: { ...silentProgress, warn: (text) => void warnings.push(text) } });
     expect(warnings).toEqual([expect.stringContaining('was not unmounted')]);
@@ -106,7 +107,7 @@ async function listing(
   options: { details?: boolean; recursive?: boolean; image?: string } = {},
 ): Promise<{ files: ListedFile[]; skipped: string[] }> {
   const { details = false, recursive = false } = options;
-  await using disk = await openFileSource(options.image ?? makeImage([TREE]));
+  await using disk = opaqueDisk(await openFileSource(options.image ?? makeImage([TREE])));
   const { files } = await openImageFiles(disk, { progress: silentProgress });
   const skipped: string[] = [];
   const onSkip = (message: string): void => void skipped.push(message);
@@ -153,7 +154,7 @@ describe('listFiles', () => {
 
 describe('fileContent', () => {
   it('reads in pieces, through links that stay inside', async () => {
-    await using disk = await openFileSource(makeImage([TREE]));
+    await using disk = opaqueDisk(await openFileSource(makeImage([TREE])));
     const { files } = await openImageFiles(disk, { progress: silentProgress });
     const pieces = await collect(fileContent(files, 'var/big'));
     expect(pieces.map(({ length }) => length)).toEqual([MIB, MIB, 3]);
