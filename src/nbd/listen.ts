@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, type ListenOptions, type Server, type Socket, createServer } from 'node:net';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -169,6 +169,7 @@ function trackConnections(options: NbdListenerOptions): Connections {
   const sockets = new Set<Socket>();
   const served = new Set<Promise<void>>();
   const ending = new AbortController();
+  setMaxListeners(0, ending.signal);
   const accept = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));

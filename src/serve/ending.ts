@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { TsbuilderError } from '../errors.js';
 
 /** What can end a server, besides the command that runs beside it. */
@@ -19,6 +20,8 @@ export interface Ending extends Disposable {
 export function newEnding(signal: AbortSignal): Ending {
   const server = new AbortController();
   const disks = new AbortController();
+  // Every read listens for the end, and there is no telling how many there are at a time.
+  setMaxListeners(0, disks.signal);
   let cause: EndCause | undefined;
   let isReady = false;
   const end: Ending['end'] = (why) => {

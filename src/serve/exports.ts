@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { TsbuilderError } from '../errors.js';
+import { redactUrl } from '../io/redact-url.js';
 
 /** What is served under a name: a path, a URL or the name of a template. */
 export interface ExportRequest {
@@ -42,7 +43,7 @@ export function planExports(plain: readonly string[], named: readonly string[]):
     if (other !== undefined) {
       throw new TsbuilderError(
         'TSB_USAGE',
-        `${other} and ${src} would both be the export ${JSON.stringify(name)}`,
+        `${redactSource(other)} and ${redactSource(src)} would both be the export ${JSON.stringify(name)}`,
         { hint: 'Give them names of their own: --export NAME=SRC.' },
       );
     }
@@ -70,6 +71,11 @@ function assertName(name: string): void {
     'TSB_USAGE',
     `the name of an export has ${bytes} bytes; the protocol allows ${MAX_NAME_BYTES}, and no zero byte`,
   );
+}
+
+/** URLs may hold passwords. */
+function redactSource(src: string): string {
+  return URL.canParse(src) ? redactUrl(src) : src;
 }
 
 function lastPart(src: string): string {
