@@ -46,14 +46,18 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
     return { disk, protection: protectionOf(index) };
   },
   async gzip({ source }, options) {
-    const { openGzipSegments } = await import('../gzip/gzip-segments.js');
-    const content = await inOnePass(source, options, (pass) => openGzipSegments(source, pass));
+    const content = await inOnePass(source, options, async (pass) => {
+      const { openGzipSegments } = await import('../gzip/gzip-segments.js');
+      return openGzipSegments(source, pass);
+    });
     const protection = 'only the integrity check inside the gzip file (CRC32) protects the data';
     return { disk: await openCachedDisk(content, options), protection };
   },
   async zstd({ source }, options) {
-    const { openZstdSegments } = await import('../zstd/zstd-segments.js');
-    const content = await inOnePass(source, options, (pass) => openZstdSegments(source, pass));
+    const content = await inOnePass(source, options, async (pass) => {
+      const { openZstdSegments } = await import('../zstd/zstd-segments.js');
+      return openZstdSegments(source, pass);
+    });
     const protection = 'only the integrity checks inside the zstd file protect the data, where it has any';
     return { disk: await openCachedDisk(content, options), protection };
   },
