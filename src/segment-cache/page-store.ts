@@ -81,13 +81,11 @@ export class PageStore {
     );
   }
 
-  /** Whether every page of the segment is zero, in memory, or in the file. */
-  hasAll(segment: Segment): boolean {
-    if (this.isZeroSegment(segment.number)) return true;
-    if (!this.#held.has(segment.number)) return false;
-    for (let page = 0; page < pageCount(segment.size); page += 1)
-      if (!this.has(segment.number, page)) return false;
-    return true;
+  /** Whether the segment is held as a whole: in memory, or in the file. */
+  hasAll({ number, size }: Segment): boolean {
+    const held = this.#held.get(number);
+    const inOnePlace = Math.max(held?.memory.size ?? 0, held?.spilled.count ?? 0);
+    return this.isZeroSegment(number) || (held?.zero.count ?? 0) + inOnePlace >= pageCount(size);
   }
 
   /**

@@ -31,6 +31,8 @@ export interface SegmentCacheOptions {
 const MIB = 1024 * 1024;
 /** Segments up to this size are decoded to their end into a spill file though nobody waits for it. */
 const SPILL_WHOLE = 256 * MIB;
+/** Segments that are looked at to find those that are to be decoded ahead: zero ones are passed over. */
+const LOOK_AHEAD = 64;
 /** Memory that one half-decoded segment takes, about: an 8 MiB dictionary and its compressed bytes. */
 const PARKED = 16 * MIB;
 
@@ -104,7 +106,7 @@ class SegmentCache implements DiskSource {
     const missing = this.#copyHeld(offset, target);
     if (missing.length === 0) this.options.counters.cacheHits += 1;
     else await this.#readMissing(missing, signal);
-    if (this.#readAhead.note(offset, length)) this.#decodeAhead(offset + length);
+    if (this.#readAhead.note(offset, length)) void this.#decodeAhead(offset + length).catch(() => undefined);
     return target;
   }
 
@@ -228,18 +230,19 @@ class SegmentCache implements DiskSource {
     return true;
   }
 
-  /** Begins with the segments behind `offset`, as many as there are to be and as fit into a quarter of the memory. */
-  #decodeAhead(offset: number): void {
-    const { readAhead = this.options.jobs, cacheBytes, jobs } = this.options;
-    if (offset >= this.size) return;
-    const first = this.content.find(offset);
-    let room = cacheBytes / 4;
-    const last = Math.min(this.content.segmentCount - 1, first + readAhead);
-    for (let number = first; number <= last; number += 1) {
+  /** Begins with the segments behind the byte in front of `end`: as many as there are to be and as fit into a quarter of the memory. */
+  async #decodeAhead(end: number): Promise<void> {
+    const { readAhead = this.options.jobs, cacheBytes } = this.options;
+    const first = this.content.find(end - 1) + 1;
+    const last = Math.min(this.content.segmentCount, first + LOOK_AHEAD);
+    let room = this.spill ? Infinity : cacheBytes / 4;
+    for (let number = first, left = readAhead; number < last && left > 0; number += 1) {
       const segment = this.content.segment(number);
+      if (await this.#isZero(segment)) continue;
       room -= segment.size;
-      if (room < 0 || !this.#scheduler.hasIdleCore || jobs < 2) return;
+      if (room < 0 || !this.#scheduler.hasIdleCore) return;
       if (!this.#pages.hasAll(segment)) this.#scheduler.ahead(segment);
+      left -= 1;
     }
   }
 }
