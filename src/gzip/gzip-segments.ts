@@ -1,0 +1,130 @@
+import { crc32 } from 'node:zlib';
+import { TsbuilderError } from '../errors.js';
+import type { ByteSource } from '../io/byte-source.js';
+import { InputCursor } from '../io/input-cursor.js';
+import type { DecodeSegmentOptions, SegmentedContent } from '../io/segments.js';
+import { segmentTable } from '../io/segment-table.js';
+import { type FirstPassOptions, type GzipMap, passOverGzip } from './first-pass.js';
+import { Inflater } from './inflater.js';
+import { MemberReader } from './member-reader.js';
+import type { Stretch } from './seek-points.js';
+
+export { isGzip } from './gzip-header.js';
+
+const SEEK_POINT_BYTES = 4 * 1024 * 1024;
+/** Small, because a read waits for half a slice too much on average. */
+const SLICE = 256 * 1024;
+
+/** How a gzip file is opened. */
+export interface GzipSegmentsOptions extends Omit<FirstPassOptions, 'seekPointBytes'> {
+  /** Bytes of content between two seek points, at least. Default: 4 MiB. */
+  readonly seekPointBytes?: number | undefined;
+}
+
+/**
+ * The content of a gzip file (RFC 1952), of one member or many, for random access. Opening decodes the whole file once, which tells the
+ * size and verifies everything; on the way the decoder's state is noted every few MiB. The segments are what lies between two such
+ * seek points: decoding one begins at its point, not at the file's beginning. Memory for the points: at most 64 MiB.
+ *
+ * Disposing the result disposes `source`; when opening fails it stays open.
+ *
+ * @throws TSB_GZIP_CORRUPT when the file is damaged, truncated, or has bytes behind its end that are not zero; TSB_TOOL_MISSING without
+ *   zlib; what the source and the sink throw. `decode` throws TSB_CONTENT_CHANGED when the file is no longer what it was
+ */
+export async function openGzipSegments(
+  source: ByteSource,
+  options: GzipSegmentsOptions = {},
+): Promise<SegmentedContent> {
+  const map = await passOverGzip(source, {
+    ...options,
+    seekPointBytes: options.seekPointBytes ?? SEEK_POINT_BYTES,
+  });
+  const table = segmentTable(map.points.offsets(map.size));
+  return {
+    ...table,
+    name: source.name,
+    async *decode(number, { signal }) {
+      const { size } = table.segment(number);
+      const stretch = map.points.stretch(number);
+      if (stretch.zero) yield* zeros(size, signal);
+      else yield* guarded(decodeStretch({ source, map, number, size, stretch, signal }), source, stretch);
+    },
+    isZero: (number) => Promise.resolve(map.points.isZero(number)),
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}
+
+interface Decoding extends DecodeSegmentOptions {
+  readonly source: ByteSource;
+  readonly map: GzipMap;
+  readonly number: number;
+  readonly size: number;
+  readonly stretch: Stretch;
+}
+
+async function* decodeStretch(decoding: Decoding): AsyncGenerator<Uint8Array, void> {
+  const { source, map, number, size, stretch, signal } = decoding;
+  const next = number + 1 < map.points.count ? map.points.stretch(number + 1) : undefined;
+  const from = stretch.point.offset;
+  const to = next ? next.point.offset + Math.sign(next.point.bits) : map.end;
+  const crcBehind = next?.crc ?? map.crc;
+  using inflater = new Inflater();
+  await using cursor = new InputCursor(source, { from, to, signal });
+  const [first = 0] = stretch.point.bits > 0 ? await cursor.take(1) : [];
+  inflater.resume(stretch.point, first);
+  const reader = new MemberReader(source.name, cursor, inflater);
+  const output = Buffer.allocUnsafeSlow(Math.min(SLICE, size));
+  let crc = stretch.crc;
+  for (let done = 0; done < size;) {
+    const { length, by } = await reader.fill(output.subarray(0, Math.min(SLICE, size - done)), 'end');
+    signal?.throwIfAborted();
+    const data = output.subarray(0, length);
+    crc = crc32(data, crc);
+    done += length;
+    // The last slice proves all: it waits for the proof.
+    if (done === size && crc !== crcBehind) throw changed(source, stretch);
+    if (length > 0) yield data;
+    if (done < size && by === 'member') await nextMember(reader, source, stretch);
+  }
+}
+
+async function nextMember(reader: MemberReader, source: ByteSource, stretch: Stretch): Promise<void> {
+  await reader.readTrailer();
+  if (!(await reader.openMember())) throw changed(source, stretch);
+}
+
+/** Once the whole file was right: what is wrong with it now was not wrong then. */
+async function* guarded(
+  slices: AsyncGenerator<Uint8Array, void>,
+  source: ByteSource,
+  stretch: Stretch,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* slices;
+  } catch (error) {
+    if (error instanceof TsbuilderError && error.code === 'TSB_GZIP_CORRUPT')
+      throw changed(source, stretch, error);
+    throw error;
+  }
+}
+
+function* zeros(size: number, signal: AbortSignal | undefined): Generator<Uint8Array, void> {
+  const output = Buffer.alloc(Math.min(SLICE, size));
+  for (let done = 0; done < size; done += SLICE) {
+    signal?.throwIfAborted();
+    yield output.subarray(0, Math.min(SLICE, size - done));
+  }
+}
+
+function changed(source: ByteSource, stretch: Stretch, cause?: unknown): TsbuilderError {
+  const { contentOffset, point } = stretch;
+  return new TsbuilderError(
+    'TSB_CONTENT_CHANGED',
+    `${source.name}: the stretch at ${point.offset} (content from ${contentOffset} on) is no longer what it was when the file was opened`,
+    {
+      hint: 'The file was changed or has been damaged since: start again.',
+      details: { offset: point.offset, contentOffset },
+      cause,
+    },
+  );
+}
