@@ -31,10 +31,13 @@ export interface TargetRequest {
 }
 
 /** The content of a disk that can be written: what a `DiskContent` has and writing it needs. */
-export type WritableContent = Pick<
+export interface WritableContent extends Pick<
   DiskContent,
-  'container' | 'size' | 'streamedBytes' | 'estimatedAllocation' | 'stream'
->;
+  'size' | 'streamedBytes' | 'estimatedAllocation' | 'stream'
+> {
+  /** What it is in: `raw` and `qcow2` are copied, anything else is decoded. */
+  readonly container: string;
+}
 
 /** An output that has been begun. Disposing it before `write` is over removes a new file. */
 export interface ContentTarget extends AsyncDisposable {

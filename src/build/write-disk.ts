@@ -17,13 +17,13 @@ export interface WriteOptions {
 
 /** Writes `content` through `writer` and finishes it. */
 export async function writeDisk(
-  content: Pick<DiskContent, 'container' | 'streamedBytes' | 'stream'>,
+  content: Pick<DiskContent, 'streamedBytes' | 'stream'> & { readonly container: string },
   writer: DiskWriter,
   options: WriteOptions,
 ): Promise<void> {
   const { jobs, signal } = options;
   using step = options.progress.step(
-    content.container === 'xz' ? 'Decoding' : 'Copying',
+    ['raw', 'qcow2'].includes(content.container) ? 'Copying' : 'Decoding',
     content.streamedBytes,
   );
   const sink = diskSink(writer, options.map);

@@ -1,0 +1,104 @@
+import { type TargetRequest, type WritableContent, openContentTarget } from '../build/content-target.js';
+import { openDiskContent } from '../build/disk-content.js';
+import { isQcow2 } from '../image/qcow2-info.js';
+import type { ByteSource } from '../io/byte-source.js';
+import { newCounters } from '../io/counters.js';
+import { openFileSource } from '../io/file-source.js';
+import { openAnySource } from '../io/open-any-source.js';
+import { isXz } from '../xz/xz-index.js';
+import { defaultCacheBytes } from './cache-bytes.js';
+import { locateDisk } from './disk-location.js';
+import { streamOfDisk } from './disk-stream.js';
+import { type ServedDisk, type ServedDiskOptions, openServedDisk } from './open-disk.js';
+import { openImage } from './open-image.js';
+import { orDispose } from './or-dispose.js';
+
+/** What to copy, and how: the options of the output, and of opening the image. */
+export interface CopyRequest extends TargetRequest {
+  /** Copy only this partition. */
+  readonly partition?: number | undefined;
+  readonly templates: ServedDiskOptions['templates'];
+  readonly arch?: string | undefined;
+  readonly requireVerified: boolean;
+  readonly http?: ServedDiskOptions['http'];
+}
+
+/** What was copied: sizes in bytes. */
+export interface CopyResult {
+  readonly output: string;
+  /** Of the image that was read. */
+  readonly sourceFormat: string;
+  readonly protection: string;
+  readonly size: number;
+  /** Bytes that the output file occupies; absent for a device and for standard output. */
+  readonly allocated?: number;
+}
+
+/**
+ * Copies the disk in an image, or one of its partitions, to a raw or qcow2 file, a device or standard output: in parallel, zeros as
+ * holes. A new file appears when all is there and was found whole.
+ *
+ * @throws as `openServedDisk` and `openContentTarget`, and the codes of reading and writing
+ */
+export async function runCopy(request: CopyRequest): Promise<CopyResult> {
+  await using target = await openContentTarget(request);
+  await using opened = await openContent(request, target.scratchFor);
+  const { content, format, protection } = opened;
+  const written = await target.write(content);
+  return { output: target.output, sourceFormat: format, protection, size: content.size, ...written };
+}
+
+interface Opened extends AsyncDisposable {
+  readonly content: WritableContent;
+  readonly format: string;
+  readonly protection: string;
+}
+
+async function openContent(request: CopyRequest, scratchFor: string | undefined): Promise<Opened> {
+  const { input, partition, requireVerified, signal } = request;
+  const options = diskOptions(request);
+  const location = await locateDisk(input);
+  if (location.kind === 'template' || partition !== undefined || requireVerified) {
+    return streamed(await openServedDisk(input, options), signal);
+  }
+  const { progress, http } = request;
+  const file = location.kind === 'file' ? await openFileSource(location.path) : undefined;
+  const source = file ?? (await openAnySource(input, { scratchFor, progress, http, signal }));
+  const whole = await orDispose(source, () => openWholeXz(source, signal));
+  return whole ?? streamed(await openImage({ source, fd: file?.fd }, options), signal);
+}
+
+/**
+ * An xz file is decoded straight into the output: every block once, in any order, without a cache. Undefined when it is none, or has
+ * a qcow2 image inside: `source` stays open then.
+ */
+async function openWholeXz(source: ByteSource, signal: AbortSignal): Promise<Opened | undefined> {
+  if (!isXz(await source.read(0, Math.min(6, source.size), signal))) return undefined;
+  const content = await openDiskContent(source, { signal });
+  const isInner = content.size >= 4 && isQcow2(await content.disk.read(0, 4, signal));
+  if (isInner) {
+    await content[Symbol.asyncDispose]();
+    return undefined;
+  }
+  return {
+    content,
+    format: 'xz',
+    protection: 'only the integrity checks inside the xz file protect the data',
+    async [Symbol.asyncDispose]() {
+      await content[Symbol.asyncDispose]();
+      await source[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function streamed(disk: ServedDisk, signal: AbortSignal): Promise<Opened> {
+  const { format, protection } = disk;
+  const content = await orDispose(disk, () => streamOfDisk(disk, format, signal));
+  return { content, format, protection, [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose]() };
+}
+
+function diskOptions(request: CopyRequest): ServedDiskOptions {
+  const { jobs, partition, templates, arch, requireVerified, http, progress, signal } = request;
+  const cache = { cacheBytes: defaultCacheBytes(), counters: newCounters() };
+  return { ...cache, jobs, partition, templates, arch, requireVerified, http, progress, signal };
+}
