@@ -33,14 +33,15 @@ beforeAll(async () => {
   await truncate(file('disk.img'), SIZE);
   for (const { offset, data } of DATA) patch(file('disk.img'), offset, data);
   raw = await readFile(file('disk.img'));
-  await writeFile(file('disk.img.xz'), xz(raw, '-T2', '--block-size=1MiB'));
+  await writeFile(file('disk.img.xz'), xz(raw, '-T2', '-0', '--block-size=1MiB'));
+  await writeFile(file('huge.xz'), xz(raw, '-0'));
   await writeFile(file('disk.img.gz'), gzipSync(raw));
   run('zstd', ['-q', file('disk.img'), '-o', file('disk.img.zst')]);
   const convert = (name: string, ...args: string[]): string =>
     run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', ...args, file('disk.img'), file(name)]);
   convert('disk.qcow2');
   convert('packed.qcow2', '-c');
-  await writeFile(file('disk.qcow2.xz'), xz(await readFile(file('disk.qcow2'))));
+  await writeFile(file('disk.qcow2.xz'), xz(await readFile(file('disk.qcow2')), '-0'));
   await writeFile(file('disk.qcow2.gz'), gzipSync(await readFile(file('disk.qcow2'))));
 });
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -229,7 +230,6 @@ describe('what protects an xz file', () => {
 
 describe('xz with one huge block', () => {
   it('is unpacked into a temporary file once, with a warning that says what to do', async () => {
-    await writeFile(file('huge.xz'), xz(raw));
     const warnings: string[] = [];
     const counters = newCounters();
     const options = servedOptions({ cacheBytes: 2 * MIB, counters }, warnings);
@@ -242,7 +242,6 @@ describe('xz with one huge block', () => {
     const warnings: string[] = [];
     const spill = file('spill');
     await mkdir(spill);
-    await writeFile(file('huge.xz'), xz(raw));
     await using disk = await openServedDisk(
       file('huge.xz'),
       servedOptions({ cacheBytes: 2 * MIB, spill }, warnings),
@@ -273,7 +272,7 @@ describe('partitions', () => {
     expect(disk).toMatchObject({ format: 'raw', protection: NOTHING });
     await expectSame(disk, peek(path, start * 512, size * 512));
     expect((await allExtents(disk))[0]?.offset).toBe(0);
-    await writeFile(file('parts.img.xz'), xz(await readFile(path), '-T2', '--block-size=1MiB'));
+    await writeFile(file('parts.img.xz'), xz(await readFile(path), '-T2', '-0', '--block-size=1MiB'));
     await using packed = await openServedDisk(file('parts.img.xz'), servedOptions({ partition: number }));
     expect(packed.format).toBe('xz');
     await expectSame(packed, peek(path, start * 512, size * 512));
@@ -324,7 +323,15 @@ describe('what cannot be opened', () => {
 
   it.each([
     ['a backing file', ['-b', 'disk.img', '-F', 'raw']],
-    ['encryption', ['--object', 'secret,id=s,data=x', '-o', 'encrypt.format=luks,encrypt.key-secret=s']],
+    [
+      'encryption',
+      [
+        '--object',
+        'secret,id=s,data=x',
+        '-o',
+        'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
+      ],
+    ],
   ])('is a qcow2 image with %s: QEMU can', async (_, args) => {
     run('qemu-img', ['create', '-q', '-f', 'qcow2', ...args, file('dependent.qcow2'), '6M']);
     await expect(openServedDisk(file('dependent.qcow2'), servedOptions())).rejects.toMatchObject({
