@@ -151,7 +151,7 @@ describe('a command that fails', () => {
 describe('wrong use', () => {
   it.each([
     [['work', '--nope'], 'Nonexistent flag: --nope'],
-    [[], 'Missing 1 required arg: deed'],
+    [[], 'DEED is missing'],
     [['work', 'more'], 'Unexpected argument: more'],
     [['work', '--size'], 'Flag --size expects a value'],
     [['work', '--size', 'big'], '--size: "big" is not a size'],

@@ -17,6 +17,17 @@ export function tempName(name: string): string {
   return `${prefix(name)}${formatIdentity(ownIdentity())}.${counter}.tsb`;
 }
 
+/**
+ * `text` with the names of outputs in place of their temporary names: for messages, which users read and tools write. A
+ * name too long to be in its temporary name becomes "the new file".
+ */
+export function withoutTempNames(text: string): string {
+  const temporary = /(?<=\/)\.([^/\n]+?)\.\d+-\d+-[0-9a-f]{16}\.\d+(?:\.old)?\.tsb/g;
+  return text.replace(temporary, (_, label: string) =>
+    /^[0-9a-f]{32}$/.test(label) ? 'the new file' : label,
+  );
+}
+
 /** The name under which a replaced file waits while its successor `temp` (a `tempName`) takes its place. */
 export function backupName(temp: string): string {
   return temp.replace(/\.tsb$/, '.old.tsb');

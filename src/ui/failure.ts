@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { TsbuilderError, messageOf } from '../errors.js';
 import { printableLines } from '../io/printable.js';
+import { withoutTempNames } from '../io/temp-name.js';
 
 /**
  * `error` as ours: an abort, whatever it broke on its way, is the interruption that caused it; what oclif's parser says
@@ -17,10 +18,23 @@ export function toFailure(
   if (error instanceof TsbuilderError) return withCleanMessage(error);
   if (!('oclif' in error)) return internal(error);
   if ('code' in error && error.code === 'EEXIT') return undefined;
-  return new TsbuilderError('TSB_USAGE', cleanMessage(error.message).replace(/\s*\n\s*/g, ' '), {
+  return new TsbuilderError('TSB_USAGE', usageMessage(cleanMessage(error.message)), {
     hint: `Run \`${context.help}\` for what can be given.`,
     cause: error,
   });
+}
+
+/** What oclif's parser says, in one line; of arguments that are missing only the names and what they are. */
+function usageMessage(message: string): string {
+  const [first = '', ...lines] = message.split('\n').map((line) => line.trim());
+  if (!/^Missing \d+ required args?/.test(first)) return message.replace(/\s*\n\s*/g, ' ');
+  const end = lines.findIndex((line) => line === '' || line.startsWith('Note:'));
+  const missing = lines.slice(0, end < 0 ? lines.length : end);
+  const words = missing.map((line) => {
+    const [name = '', ...text] = line.split(/\s+/);
+    return name.toUpperCase() + (text.length > 0 ? ` (${text.join(' ')})` : '');
+  });
+  return `${words.join(' and ')} ${words.length === 1 ? 'is' : 'are'} missing`;
 }
 
 function internal(error: Error): TsbuilderError {
@@ -37,9 +51,12 @@ function withCleanMessage(error: TsbuilderError): TsbuilderError {
   return new TsbuilderError(code, message, { hint, details, cause: error });
 }
 
-/** Takes away what oclif writes around a message: colours, the pointer to help, `Parsing --size` on a line of its own. */
+/**
+ * Takes away what oclif writes around a message (colours, the pointer to help, `Parsing --size` on a line of its own), and the
+ * temporary names of outputs.
+ */
 function cleanMessage(message: string): string {
-  return stripVTControlCharacters(message)
+  return withoutTempNames(stripVTControlCharacters(message))
     .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
     .replace(/(?:\nSee more help with --help)+$/, '');
 }

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Errors } from '@oclif/core';
 import { TsbuilderError } from '../../src/errors.js';
+import { backupName, tempName } from '../../src/io/temp-name.js';
 import { failureObject, formatFailure, toFailure } from '../../src/ui/failure.js';
 
 const help = 'tsbuilder build --help';
@@ -43,9 +45,27 @@ describe('toFailure', () => {
     expect(toFailure(error, quiet)).toMatchObject({
       code: 'TSB_USAGE',
       exit: 2,
-      message: 'Missing 1 required arg: name  template',
+      message: 'NAME (template) is missing',
       hint: 'Run `tsbuilder build --help` for what can be given.',
     });
+  });
+
+  it('tells of missing arguments only what they are', () => {
+    const error = new Errors.CLIError(
+      'Missing 2 required args:\nname  templates to fetch\nuri   where\n\nNote: --source allows multiple values. Because of this ...',
+    );
+    expect(toFailure(error, quiet)?.message).toBe('NAME (templates to fetch) and URI (where) are missing');
+  });
+
+  it('names the output and not its temporary name', () => {
+    const path = join('/srv/my disks', tempName('big disk.img'));
+    const failure = toFailure(new TsbuilderError('TSB_NO_SPACE', `cp: ${path}: no space left`), quiet);
+    expect(failure).toMatchObject({
+      code: 'TSB_NO_SPACE',
+      message: 'cp: /srv/my disks/big disk.img: no space left',
+    });
+    const long = new TsbuilderError('TSB_IO', `${join('/srv', backupName(tempName('x'.repeat(200))))}: gone`);
+    expect(toFailure(long, quiet)?.message).toBe('/srv/the new file: gone');
   });
 
   it('leaves a wanted exit alone', () => {
