@@ -6,6 +6,13 @@ import type { TemplateEntry } from './template-entry.js';
 /** Where the bytes of a template came from. */
 export type TemplateOrigin = 'cache' | 'local' | 'download';
 
+/** Where content was found. */
+export interface ContentPlace {
+  readonly origin: TemplateOrigin;
+  /** The file of this machine that holds it; undefined for what came from a server just now. */
+  readonly path?: string | undefined;
+}
+
 /**
  * Passes when `content` is what the index says of `entry`. A published checksum decides alone; without one the published
  * length must fit. A checksum that fails together with the length is reported as a wrong length: usually a truncated
@@ -13,7 +20,7 @@ export type TemplateOrigin = 'cache' | 'local' | 'download';
  *
  * @throws TSB_CHECKSUM_MISMATCH, TSB_SIZE_MISMATCH, with `details.origin`
  */
-export function checkContent(entry: TemplateEntry, content: ContentHash, origin: TemplateOrigin): void {
+export function checkContent(entry: TemplateEntry, content: ContentHash, place: ContentPlace): void {
   const pairs = [
     { label: 'SHA-512', expected: entry.sha512, found: content.sha512 },
     { label: 'SHA-256', expected: entry.sha256, found: content.sha256 },
@@ -22,12 +29,13 @@ export function checkContent(entry: TemplateEntry, content: ContentHash, origin:
   const wrong = known.find(({ expected, found }) => expected?.toLowerCase() !== found);
   if (known.length > 0 && !wrong) return;
   const wrongSize = entry.compressedSize !== undefined && entry.compressedSize !== content.size;
-  if (wrongSize) throw sizeMismatch(entry, content, origin);
-  if (wrong) throw checksumMismatch(entry, content, { ...wrong, origin });
+  if (wrongSize) throw sizeMismatch(entry, content, place);
+  if (wrong) throw checksumMismatch(entry, content, { ...wrong, place });
 }
 
-function sizeMismatch(entry: TemplateEntry, content: ContentHash, origin: TemplateOrigin): TsbuilderError {
-  const name = redactUrl(entry.url);
+function sizeMismatch(entry: TemplateEntry, content: ContentHash, place: ContentPlace): TsbuilderError {
+  const { origin } = place;
+  const name = nameOf(entry, place);
   const expected = entry.compressedSize;
   const found = content.size;
   const hashes =
@@ -37,7 +45,7 @@ function sizeMismatch(entry: TemplateEntry, content: ContentHash, origin: Templa
     `${name}: is ${found} bytes, its index says ${expected}${hashes}`,
     {
       hint: hintFor(origin),
-      details: { url: name, origin, expected, found },
+      details: { url: redactUrl(entry.url), path: place.path, origin, expected, found },
     },
   );
 }
@@ -45,17 +53,26 @@ function sizeMismatch(entry: TemplateEntry, content: ContentHash, origin: Templa
 function checksumMismatch(
   entry: TemplateEntry,
   content: ContentHash,
-  wrong: { label: string; expected: string | undefined; found: string | undefined; origin: TemplateOrigin },
+  wrong: { label: string; expected: string | undefined; found: string | undefined; place: ContentPlace },
 ): TsbuilderError {
-  const name = redactUrl(entry.url);
-  const { label, expected, found, origin } = wrong;
+  const { label, expected, found, place } = wrong;
+  const name = nameOf(entry, place);
+  const { path, origin } = place;
   const size =
     entry.compressedSize === undefined ? `${content.size} bytes` : `${content.size} bytes, as its index says`;
   return new TsbuilderError(
     'TSB_CHECKSUM_MISMATCH',
     `${name}: the ${label} is wrong (${size}): expected ${expected}, found ${found}`,
-    { hint: hintFor(origin), details: { url: name, origin, size: content.size, expected, found } },
+    {
+      hint: hintFor(origin),
+      details: { url: redactUrl(entry.url), path, origin, size: content.size, expected, found },
+    },
   );
+}
+
+/** What to blame: where the bytes are from this machine, its file and not the server. */
+function nameOf(entry: TemplateEntry, { path }: ContentPlace): string {
+  return path ?? redactUrl(entry.url);
 }
 
 function hintFor(origin: TemplateOrigin): string {

@@ -46,7 +46,7 @@ export async function openFileHandle(file: {
   const stop = new AbortController();
   const signal = file.signal ? AbortSignal.any([file.signal, stop.signal]) : stop.signal;
   const judge = async (): Promise<void> => {
-    checkContent(entry, await hashAll(source, entry, signal), origin);
+    checkContent(entry, await hashAll(source, entry, signal), { origin, path });
     if (origin === 'local' && (await fingerprint(path)) !== before)
       throw new TsbuilderError('TSB_CONTENT_CHANGED', `${path}: was modified while it was read`);
     await file.verifyDetached?.(path, signal);
@@ -84,7 +84,8 @@ export async function openDownloadHandle(work: {
   const judge = async (): Promise<void> => {
     const result = await download.done;
     try {
-      checkContent(entry, result, download.resumed ? 'cache' : 'download');
+      const { resumed, path } = download;
+      checkContent(entry, result, resumed ? { origin: 'cache', path } : { origin: 'download' });
       await work.verifyDetached?.(download.path, signal);
     } catch (error) {
       await removePartial(download.path);

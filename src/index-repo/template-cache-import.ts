@@ -33,7 +33,7 @@ export async function importFile(
   return withLock(join(paths.locks, `${partialKey(entry)}.lock`), { signal }, async () => {
     try {
       const content = await copyAndHash(path, copy, { entry, signal });
-      checkContent(entry, content, 'local');
+      checkContent(entry, content, { origin: 'local', path });
       await (file.verifyDetached ?? detachedCheckOf(entry))?.(copy, signal);
       const target = await commitContent(paths, copy, content);
       await addRecord(paths, recordOf(entry, content));

@@ -311,7 +311,8 @@ describe('damaged cache', () => {
         await handle.verify();
       })(),
     );
-    expect(error).toMatchObject({ code: 'TSB_CHECKSUM_MISMATCH', details: { origin: 'cache' } });
+    expect(error).toMatchObject({ code: 'TSB_CHECKSUM_MISMATCH', details: { origin: 'cache', path } });
+    expect((error as Error).message).toMatch(new RegExp(`^${path}: the SHA-512 is wrong`));
     expect(isCacheDamage(error)).toBe(true);
     expect(await readdir(join(cache.dir, 'quarantine'))).toHaveLength(1);
     expect(await use(entry)).toBe('download');
