@@ -10,6 +10,8 @@ export const EXIT = {
   guest: 8,
   missingTool: 9,
   interrupted: 130,
+  /** 128 and the number of SIGPIPE, as a shell reports a program that died of it. */
+  brokenPipe: 141,
 } as const;
 
 export type ExitClass = keyof typeof EXIT;

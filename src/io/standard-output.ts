@@ -1,7 +1,4 @@
-import { TsbuilderError, errnoOf } from '../errors.js';
-
-/** 128 and the number of SIGPIPE, as a shell reports a program that died of it. */
-const EXIT_SIGPIPE = 141;
+import { EXIT, TsbuilderError, errnoOf } from '../errors.js';
 
 /**
  * Resolves when standard output has taken `data`; a reader that has stopped reading does not hold up an abort.
@@ -32,7 +29,7 @@ export async function untilReaderLeaves(work: () => Promise<void>): Promise<void
     await work();
   } catch (error) {
     if (!(error instanceof TsbuilderError) || errnoOf(error.cause) !== 'EPIPE') throw error;
-    process.exitCode = EXIT_SIGPIPE;
+    process.exitCode = EXIT.brokenPipe;
   } finally {
     process.stdout.off('error', heard);
   }

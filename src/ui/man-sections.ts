@@ -13,6 +13,7 @@ const CLASSES: Readonly<Record<ExitClass, string>> = {
   guest: "The disk's content: partition table, file system, or a tool that failed on it.",
   missingTool: 'A program that this task needs is not installed.',
   interrupted: 'Stopped by SIGINT, SIGTERM or SIGHUP.',
+  brokenPipe: 'The reader of standard output went away.',
 };
 
 /** EXIT STATUS: each status, its class, and the codes of the errors that end with it. */
@@ -22,10 +23,8 @@ export function exitStatusSection(): string {
     tagged('0', 'Success.'),
     ...classes.map(([name, status]) => {
       const codes = Object.entries(ERROR_CODES).flatMap(([code, owner]) => (owner === name ? [code] : []));
-      return tagged(
-        String(status),
-        `${roffText(CLASSES[name])}\n.br\n${codes.map((code) => roffText(code)).join(', ')}`,
-      );
+      const list = codes.length > 0 ? `\n.br\n${codes.map((code) => roffText(code)).join(', ')}` : '';
+      return tagged(String(status), `${roffText(CLASSES[name])}${list}`);
     }),
     '.PP',
     `Errors end with their code in brackets; with ${bold('--json')} standard output is one object`,
