@@ -121,8 +121,6 @@ export const sourceFlags = {
     helpValue: 'DIR',
     description: 'folder of the template cache',
     helpGroup: 'SOURCE',
-    exclusive: ['no-cache'],
   }),
-  'no-cache': Flags.boolean({ description: 'keep no template', helpGroup: 'SOURCE' }),
   offline: Flags.boolean({ description: 'use only what is on this machine', helpGroup: 'SOURCE' }),
 };

@@ -10,6 +10,7 @@ import { openOutputFile, openScratchFile } from '../io/output-file.js';
 import type { Progress } from '../progress.js';
 import { type GrowResult, growFilesystems } from '../resize/grow-filesystem.js';
 import type { ResizePlan } from '../resize/plan-resize.js';
+import { assertOutputName } from './assert-output-name.js';
 import type { BuildContext } from './build-context.js';
 import { type DescribedDisk, describeDisk } from './describe-disk.js';
 import { openDiskContent } from './disk-content.js';
@@ -64,6 +65,7 @@ export async function assertOutput(
   path: string,
   options: Qcow2Options & { format: string; force: boolean; dryRun: boolean },
 ): Promise<void> {
+  assertOutputName(path);
   await assertFormat(options.format, options);
   if (options.dryRun) return;
   await using _ = await openOutputFile(path, { force: options.force });

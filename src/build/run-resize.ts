@@ -15,6 +15,7 @@ import {
   growFilesystems,
 } from '../resize/grow-filesystem.js';
 import { type ResizePlan, planResize } from '../resize/plan-resize.js';
+import { assertOutputName } from './assert-output-name.js';
 import { assertNotInput } from './assert-not-input.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
 import { applyInPlace, assertRoomInPlace } from './resize-in-place.js';
@@ -62,12 +63,12 @@ export async function runResize(request: ResizeRequest): Promise<ResizeResult> {
       },
     );
   }
-  return request.output === undefined
-    ? resizeInPlace(request)
-    : resizeToFile(request, resolve(request.output));
+  return request.output === undefined ? resizeInPlace(request) : resizeToFile(request, request.output);
 }
 
-async function resizeToFile(request: ResizeRequest, path: string): Promise<ResizeResult> {
+async function resizeToFile(request: ResizeRequest, name: string): Promise<ResizeResult> {
+  assertOutputName(name);
+  const path = resolve(name);
   const { input, signal, progress } = request;
   await assertFormat(request.format);
   await assertNotInput(input, path, 'To change the disk itself: tsbuilder resize IN --in-place --size SIZE');
@@ -75,6 +76,7 @@ async function resizeToFile(request: ResizeRequest, path: string): Promise<Resiz
   await using source = await openAnySource(input, { scratchFor: output?.path, progress, signal });
   await using content = await openDiskContent(source, { path: localPath(input), signal });
   const resize = await planFor(request, content);
+  await assertFormat(request.format, { size: resize.targetSize });
   if (!output) return { output: path, resize, grown: [] };
   await assertGrowTools(resize, signal);
   return await writeResized(request, { content, output, resize });

@@ -7,8 +7,8 @@ import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
 
 export default class Build extends BaseCommand<typeof Build> {
   static override summary = 'Build a disk from a template: tsbuilder NAME is short for tsbuilder build NAME.';
-  static override description = `Fetches the signed index, verifies it, decodes the template in parallel into a sparse disk, grows the partition and the
-filesystem, seeds the guest's randomness and lets the file appear when every byte has been verified.`;
+  static override description =
+    "Fetches the signed index, verifies it, decodes the template in parallel into a sparse disk, grows the partition and the filesystem, seeds the guest's randomness and lets the file appear when every byte has been verified.";
   static override examples = [
     { description: 'A 10 GiB disk', command: '<%= config.bin %> debian-12 --size 10G' },
     {
@@ -79,6 +79,13 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
     sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
 
     ...sourceFlags,
+    cache: Flags.string({
+      helpValue: 'DIR',
+      description: 'folder of the template cache',
+      helpGroup: 'SOURCE',
+      exclusive: ['no-cache'],
+    }),
+    'no-cache': Flags.boolean({ description: 'keep no template', helpGroup: 'SOURCE' }),
     'template-build': Flags.boolean({
       allowNo: true,
       default: true,
@@ -128,16 +135,18 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
 
   private async notes(name: string): Promise<unknown> {
     const { formatNotes } = await import('../index-repo/format-list.js');
+    const { notesByLanguage } = await import('../index-repo/format-list-json.js');
     const entry = (await this.openTemplates()).select(name, this.flags.arch);
     const notes = formatNotes(entry);
     this.log(notes === '' ? `${entry.name} has no notes.` : notes.trimEnd());
-    return { name: entry.name, notes: entry.notes };
+    return { name: entry.name, notes: notesByLanguage(entry) };
   }
 
   private async build(name: string, output: string): Promise<unknown> {
     const { planBuild } = await import('../build/plan-build.js');
     const { planPartitions, runBuild } = await import('../build/run-build.js');
     const { templateOrRecipe } = await import('../build/template-or-recipe.js');
+    const { assertFormat } = await import('../image/convert-image.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { summarizeResizePlan } = await import('../resize/format-plan.js');
     const { formatBuildPlan, formatBuildSummary } = await import('../ui/build-summary.js');
@@ -160,6 +169,11 @@ filesystem, seeds the guest's randomness and lets the file appear when every byt
       machineId: flags['machine-id'],
       seed: flags.seed,
       rivals,
+    });
+    await assertFormat(flags.format, {
+      compress: flags.compress,
+      clusterSize: flags['cluster-size'],
+      size: plan.targetSize ?? entry.size,
     });
     const context = {
       entry,

@@ -244,16 +244,20 @@ async function convertByQemu(
 }
 
 /**
- * Passes when a disk can be written in `format` with these options here: worth a call before any work.
+ * Passes when a disk (of `size` bytes, where that is known) can be written in `format` with these options here: worth a call
+ * before any work.
  *
  * @throws TSB_USAGE for a format that is not in `supportedFormats`, and for options that the format does not have or that
  *   are impossible; TSB_TOOL_MISSING when it needs `qemu-img` or a zstd library
  */
-export async function assertFormat(format: string, options: Qcow2Options = {}): Promise<void> {
+export async function assertFormat(
+  format: string,
+  options: Qcow2Options & { readonly size?: number | undefined } = {},
+): Promise<void> {
   const known = parseFormat(format);
-  const { compress, clusterSize } = options;
+  const { compress, clusterSize, size = 0 } = options;
   if (known === 'qcow2') {
-    planGeometry(0, clusterSize ?? DEFAULT_CLUSTER_SIZE);
+    planGeometry(size, clusterSize ?? DEFAULT_CLUSTER_SIZE);
     if (compress) clusterCodec(compress);
     return;
   }

@@ -65,11 +65,14 @@ function sourceJson({ name, uri, fingerprint, keyFile }: SourceRef): ListJson['s
   };
 }
 
+/** The notes of `entry` by language; untranslated ones are under `C`, as virt-builder prints them. */
+export function notesByLanguage(entry: Pick<TemplateEntry, 'notes'>): Record<string, string> {
+  const notes = Object.entries(entry.notes);
+  return Object.fromEntries(notes.map(([language, text]) => [language === '' ? 'C' : language, text]));
+}
+
 function templateJson(entry: TemplateEntry, options: ListOptions): TemplateJson {
-  const notes = Object.entries(entry.notes).map(([language, text]) => [
-    language === '' ? 'C' : language,
-    text,
-  ]);
+  const notes = notesByLanguage(entry);
   const { fullName, compressedSize, aliases, osinfo, format, sha512, sha256 } = entry;
   return {
     'os-version': entry.name,
@@ -77,7 +80,7 @@ function templateJson(entry: TemplateEntry, options: ListOptions): TemplateJson 
     arch: entry.arch,
     size: entry.size,
     ...(compressedSize !== undefined && { 'compressed-size': String(compressedSize) }),
-    ...(notes.length > 0 && { notes: Object.fromEntries(notes) as Record<string, string> }),
+    ...(Object.keys(notes).length > 0 && { notes }),
     ...(aliases.length > 0 && { aliases }),
     ...(osinfo !== undefined && { osinfo }),
     hidden: entry.hidden,

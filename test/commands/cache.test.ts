@@ -73,6 +73,14 @@ describe('cache commands', () => {
     expect(server.requests.filter(({ path }) => path === '/t.xz')).toEqual([]);
   });
 
+  it('know no --no-cache', async () => {
+    for (const command of [CacheFetch, CacheGc, CacheImport]) {
+      process.exitCode = undefined;
+      await run(command, 'one', ...index, '--no-cache');
+      expect(process.exitCode).toBe(2);
+    }
+  });
+
   it('verify, and end with status 5 when a file is damaged', async () => {
     await run(CacheFetch, 'one', ...index);
     expect((await run(CacheVerify)).text).toContain('4.9 KiB in 1 of 1 files are as they should be');

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  assertFormat,
   convertImage,
   convertToQcow2,
   convertToRaw,
@@ -103,6 +104,14 @@ describe('convertImage', () => {
     await expect(convertImage(raw, folder.file('x'), { format: 'iso' })).rejects.toMatchObject({
       code: 'TSB_USAGE',
       hint: expect.stringContaining('raw, qcow2, vmdk') as string,
+    });
+  });
+
+  it('knows before any work which disks are too large for a cluster size', async () => {
+    await assertFormat('qcow2', { clusterSize: 512, size: 2 ** 36 });
+    await expect(assertFormat('qcow2', { clusterSize: 512, size: 5 * 2 ** 40 })).rejects.toMatchObject({
+      code: 'TSB_USAGE',
+      message: 'a disk of 5497558138880 bytes is too large for a qcow2 cluster size of 512',
     });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chooseNotes } from '../../src/index-repo/choose-notes.js';
-import { formatListJson, listJson } from '../../src/index-repo/format-list-json.js';
+import { formatListJson, listJson, notesByLanguage } from '../../src/index-repo/format-list-json.js';
 import { formatListLong, formatListShort, formatNotes } from '../../src/index-repo/format-list.js';
 import { printable } from '../../src/io/printable.js';
 import { SOURCE, entry } from '../helpers/entries.js';
@@ -154,5 +154,11 @@ describe('notes', () => {
 describe('printable', () => {
   it('leaves ordinary text of any script alone', () => {
     for (const text of ['Debian 12', 'Zürich', '日本語', 'עברית', '🙂']) expect(printable(text)).toBe(text);
+  });
+});
+
+describe('notesByLanguage', () => {
+  it('has untranslated notes under C, as the list has', () => {
+    expect(notesByLanguage(FULL)).toEqual({ C: 'Plain.\nTwo lines.', fr: 'En français.' });
   });
 });

@@ -4,8 +4,8 @@ import { durationFlag, sizeFlag, sourceFlags } from '../../flags.js';
 
 export default class CacheGc extends BaseCommand<typeof CacheGc> {
   static override summary = 'Remove cached templates by age, by total size, or when no index refers to them.';
-  static override description = `A file goes when any of the rules given wants it gone. Files that were set aside as damaged always go, and partial downloads
-that nobody has worked on for a week. A build that is running keeps what it reads.`;
+  static override description =
+    'A file goes when any of the rules given wants it gone. Files that were set aside as damaged always go, and partial downloads that nobody has worked on for a week. A build that is running keeps what it reads.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> --max-age 30d --max-size 20G',
     '<%= config.bin %> <%= command.id %> --unreferenced --dry-run',

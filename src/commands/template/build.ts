@@ -4,8 +4,8 @@ import { jobsFlag } from '../../flags.js';
 
 export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
   static override summary = 'Make a template from its recipe and add it to the local signed repository.';
-  static override description = `Installs the recipe's packages with mmdebstrap, makes a bootable disk without loop devices, compresses it into 16 MiB blocks
-and signs the index again. With SOURCE_DATE_EPOCH set, the same packages give the same bytes. The format of recipes: docs/templates.md.`;
+  static override description =
+    "Installs the recipe's packages with mmdebstrap, makes a bootable disk without loop devices, compresses it into 16 MiB blocks and signs the index again. With SOURCE_DATE_EPOCH set, the same packages give the same bytes. The format of recipes: docs/templates.md.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> debian-12',
     '<%= config.bin %> <%= command.id %> ./my-os.yaml --mirror http://mirror.example.com/debian',
