@@ -10,8 +10,8 @@ import type { TemplateEntry } from './template-entry.js';
 
 /** Where block maps are kept and fetched from. */
 export interface BlockMapOptions {
-  /** The folder of the cache: a map that was fetched once is kept there. */
-  readonly cacheDir: string;
+  /** The folder of the cache: a map that was fetched once is kept there. Default: it is not kept. */
+  readonly cacheDir?: string | undefined;
   /** Use only a map that is here already. */
   readonly offline?: boolean | undefined;
   /** Time-outs, retries; the proxy comes from the entry's source. */
@@ -50,14 +50,15 @@ interface MapPlace {
 }
 
 async function readMap(entry: TemplateEntry, place: MapPlace, options: BlockMapOptions): Promise<Uint8Array> {
-  const store = new DocumentStore(join(options.cacheDir, 'block-maps'));
+  const { cacheDir } = options;
+  const store = cacheDir === undefined ? undefined : new DocumentStore(join(cacheDir, 'block-maps'));
   // What the cache holds may be unreadable or damaged, and is not needed.
-  const kept = await store.read(place.sha512).catch(() => undefined);
+  const kept = await store?.read(place.sha512).catch(() => undefined);
   if (kept !== undefined && sha512Of(kept) === place.sha512) return kept;
   const isLocal = !/^https?:/i.test(place.url);
   if (options.offline === true && !isLocal) throw offline(entry);
   const data = await fetchMap(entry, place, options);
-  if (!isLocal) await store.write(place.sha512, data).catch(() => undefined);
+  if (!isLocal) await store?.write(place.sha512, data).catch(() => undefined);
   return data;
 }
 

@@ -32,6 +32,8 @@ import {
   quarantineContent,
   touchContent,
 } from './template-cache-store.js';
+import type { BlockMapOptions } from './template-block-map.js';
+import { namingDamage, soundPrefix } from './template-damage.js';
 import type { TemplateEntry } from './template-entry.js';
 
 /** How to fetch a template. */
@@ -64,7 +66,13 @@ export async function fetchTemplate(
   options.signal?.throwIfAborted();
   const http = { ...options.http, proxy: entry.source.proxy ?? options.http?.proxy };
   const verifyDetached = options.verifyDetached ?? detachedCheckOf(entry, http);
-  return fetchChecked(paths, entry, { ...options, http, verifyDetached });
+  const handle = await fetchChecked(paths, entry, { ...options, http, verifyDetached });
+  return namingDamage(handle, entry, mapOptions(paths, { ...options, http }));
+}
+
+function mapOptions(paths: CachePaths, options: TemplateFetchOptions): BlockMapOptions {
+  const { noCache, offline, http, signal } = options;
+  return { cacheDir: noCache === true ? undefined : paths.dir, offline, http, signal };
 }
 
 async function fetchChecked(
@@ -148,6 +156,7 @@ async function startTemplateDownload(
     path: join(paths.partial, partialKey(entry)),
     maxSize: Math.ceil(Math.max(entry.size, entry.compressedSize ?? 0) * 1.125) + SLACK,
     sha256: entry.sha256 !== undefined,
+    soundPrefix: (partial) => soundPrefix(partial, entry, mapOptions(paths, options)),
     onStart: (size) => (step = progress.step(`Downloading ${entry.name}`, size)),
     onBytes: (bytes) => step?.advance(bytes),
     onRetry: (error, delayMs) =>

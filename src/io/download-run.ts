@@ -2,6 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { EXIT, TsbuilderError, isAbort } from '../errors.js';
+import { type ByteSource, sliceSource } from './byte-source.js';
 import type { Download, DownloadOptions, DownloadResult } from './download.js';
 import { downloadMark } from './download-mark.js';
 import { type DownloadState, removePartial, writeDownloadState } from './download-state.js';
@@ -112,13 +113,20 @@ export class DownloadRun implements Download {
   private async hashPartial(): Promise<void> {
     const { handle, state } = this.parts;
     const { size } = await handle.stat();
-    const length = state ? Math.max(0, Math.min(size, (state.size ?? Infinity) - 1)) : 0;
-    const read = async (offset: number, count: number): Promise<Uint8Array> => {
-      const data = Buffer.allocUnsafeSlow(count);
-      await readFully(this.path, handle, { data, offset });
-      return data;
+    const present = state ? Math.max(0, Math.min(size, (state.size ?? Infinity) - 1)) : 0;
+    const partial: ByteSource = {
+      name: this.path,
+      size: present,
+      read: async (offset, count, signal) => {
+        const data = Buffer.allocUnsafeSlow(count);
+        await readFully(this.path, handle, { data, offset, signal });
+        return data;
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
     };
-    await hashSource({ size: length, read }, this.hasher, this.signal);
+    const sound = present > 0 ? await this.options.soundPrefix?.(partial) : undefined;
+    const length = Math.min(present, sound ?? present);
+    await hashSource(sliceSource(partial, 0, length), this.hasher, this.signal);
     this.position = length;
     this.resumed = length > 0;
   }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TsbuilderError } from '../errors.js';
+import type { ByteSource } from './byte-source.js';
 import type { DownloadMark } from './download-mark.js';
 import { DownloadRun } from './download-run.js';
 import { readDownloadState } from './download-state.js';
@@ -22,6 +23,8 @@ export interface DownloadOptions extends HttpOptions {
   readonly resumable?: boolean | undefined;
   /** Also make the SHA-256. */
   readonly sha256?: boolean | undefined;
+  /** Asked of what an earlier process left: how many bytes from its start can be kept. Default: all. */
+  readonly soundPrefix?: ((partial: ByteSource) => Promise<number>) | undefined;
   /** Called once, when the server has answered; the length is undefined when the server does not tell. */
   readonly onStart?: ((size: number | undefined) => void) | undefined;
   /** Called with the number of bytes by which the file has grown. */
