@@ -20,6 +20,11 @@ export interface SegmentedContent extends AsyncDisposable {
    */
   decode(number: number, options: DecodeSegmentOptions): AsyncGenerator<Uint8Array, void>;
   /**
+   * A hint that `decode(number)` will come soon: what it must fetch may be fetched now. Returns at once and never throws. Absent where
+   * nothing can be fetched in advance.
+   */
+  prepare?(number: number): void;
+  /**
    * Whether a segment is known, or can be found by reading next to nothing, to be zero throughout. `false`: it may be anything. Never
    * throws for damaged data. Absent where it cannot be told.
    */

@@ -15,6 +15,10 @@ export interface SchedulerOptions {
   readonly log: (line: string) => void;
 }
 
+/** Segments that may wait to be decoded ahead of a reader; beyond, those that have waited longest are given up. */
+const AHEAD = 8;
+/** Decodings that wait for a core and have what they need fetched meanwhile. */
+const PREPARED = 4;
 /** How far a segment that is too large to be held is decoded beyond what was asked for, in bytes. */
 const BEYOND = 4 * 1024 * 1024;
 /** After so many bytes a decoding lets others have its turn, though someone waits for it, in bytes. */
@@ -65,16 +69,13 @@ export class DecodeScheduler {
   ahead(segment: Segment): void {
     if (this.#closing.signal.aborted || this.isRunning(segment.number)) return;
     this.#open(segment).goal = segment.size;
+    const waiting = [...this.#idle].filter(({ started }) => !started);
+    for (const run of waiting.slice(0, -AHEAD)) this.#close(run);
     this.#schedule();
   }
 
   isRunning(number: number): boolean {
     return this.#runs.has(number);
-  }
-
-  /** Whether a core has nothing to do that someone waits for. */
-  get hasIdleCore(): boolean {
-    return this.#active < this.options.jobs && this.#wanted.size === 0;
   }
 
   /** Ends everything; who waits gets `reason`. */
@@ -118,6 +119,8 @@ export class DecodeScheduler {
       this.#active += 1;
       this.#track(this.#work(run));
     }
+    const waiting = [...this.#wanted, ...this.#idle].filter(({ started }) => !started);
+    for (const { segment } of waiting.slice(0, PREPARED)) this.options.content.prepare?.(segment.number);
   }
 
   #next(): SegmentRun | undefined {

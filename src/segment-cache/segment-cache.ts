@@ -240,7 +240,7 @@ class SegmentCache implements DiskSource {
       const segment = this.content.segment(number);
       if (await this.#isZero(segment)) continue;
       room -= segment.size;
-      if (room < 0 || !this.#scheduler.hasIdleCore) return;
+      if (room < 0) return;
       if (!this.#pages.hasAll(segment)) this.#scheduler.ahead(segment);
       left -= 1;
     }

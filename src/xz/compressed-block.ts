@@ -5,12 +5,14 @@ import type { XzBlock } from './block-table.js';
 import type { BlockVerifier } from './block-verifier.js';
 
 /** Blocks of up to this many compressed bytes are read at once and held while they are decoded. */
-const WHOLE = 32 * 1024 * 1024;
+export const WHOLE_BLOCK = 32 * 1024 * 1024;
 /** Larger ones come in pieces of this size, one of them read ahead. */
 const PIECE = 8 * 1024 * 1024;
 
 /** How the compressed bytes of a block are read. */
 export interface CompressedBlockOptions {
+  /** All its bytes, when the source is giving or has given them already. */
+  readonly fetched?: Promise<Uint8Array> | undefined;
   /** Nothing is handed over before the whole block has passed. */
   readonly verify?: BlockVerifier | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -31,8 +33,9 @@ export async function* readCompressedBlock(
   options: CompressedBlockOptions,
 ): AsyncGenerator<Uint8Array, void> {
   const { verify, signal } = options;
-  if (block.totalSize <= WHOLE) {
-    const whole = await source.read(block.compressedOffset, block.totalSize, signal);
+  if (block.totalSize <= WHOLE_BLOCK) {
+    const { fetched = source.read(block.compressedOffset, block.totalSize, signal) } = options;
+    const whole = await fetched;
     verify?.check(block.number, whole);
     yield whole;
     return;

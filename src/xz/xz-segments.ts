@@ -4,6 +4,7 @@ import { defaultJobs } from '../io/native.js';
 import type { DecodeSegmentOptions, SegmentedContent } from '../io/segments.js';
 import type { XzBlock, XzIndex } from './block-table.js';
 import type { BlockVerifier } from './block-verifier.js';
+import { BlockFetches } from './block-fetches.js';
 import { readCompressedBlock } from './compressed-block.js';
 import { decodeBlock } from './decode-block.js';
 import { DICTIONARY_LIMIT } from './decode-xz.js';
@@ -54,11 +55,13 @@ export function openXzSegments(
     verify: options.verify,
     signal: closing.signal,
   });
+  const fetches = new BlockFetches(source);
   async function* decodeSegment(number: number, { signal }: DecodeSegmentOptions): ReturnType<typeof decode> {
     const block = index.block(blocks.numberOf(number));
     let whole: Uint8Array | undefined;
     let zero = true;
-    const pieces = readCompressedBlock(source, block, { verify: options.verify, signal });
+    const fetched = fetches.take(block, signal);
+    const pieces = readCompressedBlock(source, block, { fetched, verify: options.verify, signal });
     const watched = passing(
       pieces,
       (piece) => (whole = piece.length === block.totalSize ? piece : undefined),
@@ -79,10 +82,11 @@ export function openXzSegments(
     },
     find: (offset) => blocks.segmentOf(index.find(offset)),
     decode: decodeSegment,
+    prepare: (number) => fetches.begin(index.block(blocks.numberOf(number))),
     isZero: (number) => survey.isZero(blocks.numberOf(number)),
     async [Symbol.asyncDispose]() {
       closing.abort();
-      await survey.settle();
+      await Promise.all([survey.settle(), fetches.close()]);
       decoders.close();
       await source[Symbol.asyncDispose]();
     },

@@ -123,6 +123,22 @@ describeEachEngine('openXzSegments', () => {
     await expect(first).rejects.toMatchObject({ code: 'TSB_CHECKSUM_MISMATCH' });
   });
 
+  it('fetches in advance when told to, a few blocks, and each once', async () => {
+    const data = text(8 * 65536);
+    const { content, reads } = await open(xz(data, '-0', '--block-size=65536'));
+    await using closing = content;
+    for (const number of [0, 1, 2, 3, 2, 3]) closing.prepare?.(number);
+    expect(reads.length).toBe(4);
+    for (const number of [3, 1, 2, 0, 4])
+      expect(
+        Buffer.compare(await decode(closing, number), data.subarray(number * 65536, (number + 1) * 65536)),
+      ).toBe(0);
+    expect(reads.length).toBe(5);
+    for (const number of [0, 1, 2, 3, 4, 5]) closing.prepare?.(number);
+    expect((await decode(closing, 0)).length).toBe(65536);
+    expect(reads.length).toBe(12);
+  });
+
   it('frees its decoder when a decoding is ended early or aborted', async () => {
     const data = text(2 * MIB);
     const { content } = await open(xz(data, '-0'));
