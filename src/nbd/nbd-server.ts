@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../errors.js';
 import { printable } from '../io/printable.js';
@@ -45,6 +46,7 @@ export async function serveNbdConnection(
     return;
   }
   open.set(options, connections + 1);
+  setMaxListeners(0, signal);
   options.counters.connections += 1;
   try {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -90,6 +92,8 @@ async function withinHandshakeTime(socket: Duplex, terms: Terms): Promise<Agreed
 /** The transmission phase, from the first request to the last reply. */
 async function serveExport(wire: Wire, session: Session, { options, limits, signal }: Terms): Promise<void> {
   const gone = new AbortController();
+  // Every read in flight listens.
+  setMaxListeners(0, gone.signal);
   let timer: NodeJS.Timeout | undefined;
   const drain = (): void => {
     timer ??= setTimeout(() => wire.socket.destroy(), limits.drainMs);

@@ -19,6 +19,7 @@ export class SocketInput {
   #head: Buffer = Buffer.alloc(0);
   #at = 0;
   #ended = false;
+  #stopped = false;
   #wake: (() => void) | undefined;
   readonly #onReadable = (): void => this.#wake?.();
   readonly #onEnd = (): void => {
@@ -33,9 +34,10 @@ export class SocketInput {
     for (const event of ['end', 'close', 'error']) socket.on(event, this.#onEnd);
   }
 
-  /** Makes every wait for more bytes end as if the connection had ended. */
+  /** From now on it is as if the connection had ended here. */
   stop(): void {
-    this.#onEnd();
+    this.#stopped = true;
+    this.#wake?.();
   }
 
   /**
@@ -89,7 +91,7 @@ export class SocketInput {
   /** Resolves to whether there is at least one byte to take. */
   async #fill(): Promise<boolean> {
     if (this.#available > 0) return true;
-    for (;;) {
+    while (!this.#stopped) {
       const chunk = this.#socket.read() as Buffer | null;
       if (chunk) {
         this.#head = chunk;
@@ -100,5 +102,6 @@ export class SocketInput {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
+    return false;
   }
 }

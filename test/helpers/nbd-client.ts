@@ -132,17 +132,13 @@ export interface MemoryConnection {
   readonly stop: AbortController;
 }
 
-/** Two ends of a connection. One that is destroyed ends the other, as with sockets. */
+/** The client's and the server's end of a connection. When the client's is destroyed, so is the server's; the other way round it ends. */
 export function connectedPair(): [Duplex, Duplex] {
   const [near, far] = duplexPair();
-  for (const [one, other] of [
-    [near, far],
-    [far, near],
-  ] as const) {
-    one.on('close', () => {
-      if (!one.writableFinished) other.push(null);
-    });
-  }
+  near.on('close', () => far.destroy());
+  far.on('close', () => {
+    if (!far.writableFinished) near.push(null);
+  });
   return [near, far];
 }
 
