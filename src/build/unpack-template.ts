@@ -28,13 +28,20 @@ function mayBeDamage(error: unknown): boolean {
   return error.exit === EXIT.checksum || error.exit === EXIT.guest;
 }
 
-/** Decodes the template into `disk` while it arrives, verifies it, and returns the plan that both agree on. */
+/**
+ * Decodes the template into `disk` while it arrives, verifies it, and returns the plan that both agree on. A qcow2 image is
+ * verified first.
+ */
 export async function unpackTemplate(work: TemplateWork): Promise<ResizePlan> {
   const { plan, context, handle, disk } = work;
   const { signal, progress } = context;
   try {
+    if (await isBareQcow2(handle, signal)) {
+      using _ = progress.step('Verifying');
+      await handle.verify(signal);
+    }
     await using packed = await openDiskContent(handle.source, { early: handle.indexSource, signal });
-    if (await isQcow2Template(packed, context)) return await unpackQcow2Template(packed, work);
+    if (await isQcow2Inside(packed, context)) return await unpackQcow2Template(packed, work);
     const resize = await planFor(plan, packed, context);
     await assertGrowTools(resize, signal);
     await assertRoom(plan, packed.estimatedAllocation);
@@ -78,7 +85,13 @@ async function assertRoom(plan: BuildPlan, allocation: number): Promise<void> {
   await assertFreeSpace(dirname(plan.output), plan.format === 'raw' ? allocation : 2 * allocation);
 }
 
-async function isQcow2Template(packed: DiskContent, context: BuildContext): Promise<boolean> {
+/** A qcow2 image has its tables anywhere, so it cannot be decoded while it arrives; nor is it looked at before it is verified. */
+async function isBareQcow2({ source }: TemplateHandle, signal: AbortSignal): Promise<boolean> {
+  return source.size >= 4 && isQcow2(await source.read(0, 4, signal));
+}
+
+async function isQcow2Inside(packed: DiskContent, context: BuildContext): Promise<boolean> {
+  if (packed.container === 'qcow2') return false;
   const { format } = context.entry;
   if (format !== undefined) return format === 'qcow2';
   return packed.size >= 4 && isQcow2(await packed.disk.read(0, 4, context.signal));
