@@ -51,7 +51,9 @@ export function loadNativeLibrary(names: readonly string[]): NativeLibrary | und
   if (!koffi) return undefined;
   for (const name of names) {
     try {
-      const library = koffi.load(name);
+      // Deep: the library's calls to itself must stay in it. The node executable exports functions of the same names (zlib's, zstd's
+      // from Node.js 22.15 on) from other releases, with structures of another layout.
+      const library = koffi.load(name, { deep: true });
       return { name, bind: (prototype) => wrap(library.func(prototype) as RawFunction) };
     } catch {
       // Not on this system under that name: the next one may be.
