@@ -1,3 +1,4 @@
+import { isGzip } from '../gzip/gzip-header.js';
 import { isQcow2 } from '../image/qcow2-info.js';
 import type { ByteSource } from '../io/byte-source.js';
 import type { DiskSource } from '../io/disk-source.js';
@@ -6,6 +7,7 @@ import type { BlockMap } from '../xz/block-map.js';
 import { blockVerifier, readVerifiedIndex } from '../xz/check-block-map.js';
 import { type XzIndex, checkName, isXz, readXzIndex } from '../xz/xz-index.js';
 import { openXzSegments } from '../xz/xz-segments.js';
+import { isZstd } from '../zstd/frame-header.js';
 import { openCachedDisk } from './cached-disk.js';
 import { flatSegments } from './flat-segments.js';
 import { orDispose } from './or-dispose.js';
@@ -109,16 +111,4 @@ function protectionOf(index: XzIndex): string {
   if (names.length === 0) return `${NOTHING}: the xz file has no integrity checks`;
   const rest = checks.has(0) ? ', and parts of it have none' : '';
   return `only the integrity checks inside the xz file (${names.join(', ')}) protect the data${rest}`;
-}
-
-// RFC 1952, section 2.3.1, with the only compression method there is.
-function isGzip(head: Uint8Array): boolean {
-  return head.length >= 3 && head[0] === 0x1f && head[1] === 0x8b && head[2] === 8;
-}
-
-// RFC 8878, sections 3.1.1 and 3.1.2.
-function isZstd(head: Uint8Array): boolean {
-  if (head.length < 4) return false;
-  const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
-  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50;
 }
