@@ -32,7 +32,8 @@ export function bytesSource(name: string, data: Uint8Array): ByteSource {
     read(offset, length, signal) {
       signal?.throwIfAborted();
       assertRange(source, offset, length);
-      return Promise.resolve(data.slice(offset, offset + length));
+      // A Buffer's own `slice` would not copy.
+      return Promise.resolve(Uint8Array.prototype.slice.call(data, offset, offset + length));
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -4,6 +4,7 @@ import { isAllZero } from '../io/all-zero.js';
 import type { XzBlock, XzIndex } from './block-table.js';
 import { decodeBlock } from './decode-block.js';
 import { type BlockDecoder, loadXzEngine } from './engine.js';
+import { freeNow } from './free-now.js';
 import type { BlockInput } from './one-block-stream.js';
 import { REMEMBERED_BLOCK, ZeroBlocks } from './zero-blocks.js';
 
@@ -89,8 +90,11 @@ async function deliverBlock(block: XzBlock, work: Work): Promise<void> {
   if (work.zeros.has(block, check, whole)) {
     await onZero(block.uncompressedOffset, block.uncompressedSize);
     onProgress?.(block.totalSize, block.uncompressedSize);
+    freeNow(whole);
   } else if (await deliverSlices({ ...input, whole }, work)) {
     work.zeros.add(block, check, whole);
+  } else {
+    freeNow(whole);
   }
 }
 

@@ -1,12 +1,14 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { TsbuilderError, messageOf } from '../errors.js';
 import type { BlockDecoder, DecoderOptions, XzEngine } from './engine.js';
+import { freeNow } from './free-now.js';
 import { cutByContent } from './lzma2-chunks.js';
 import { LZMA, LzmaFailure, TELL_UNSUPPORTED_CHECK, memlimitFor } from './lzma-result.js';
 
 type LzmaNative = (typeof import('lzma-native'))['default'];
 type LzmaStream = InstanceType<LzmaNative['Stream']>;
 
+/** A stream header and the longest block header. */
+const MAX_HEADERS = 12 + 1024;
 /** Output memory of the binding; it copies each filled one into a new Buffer. */
 const OUTPUT = 256 * 1024;
 /** Content of one call where chunks are small enough: the binding keeps all of it before it hands any over. */
@@ -32,7 +34,6 @@ export async function loadLzmaNative(): Promise<XzEngine> {
 
 function lzmaNativeDecoder(binding: LzmaNative, options: DecoderOptions): BlockDecoder {
   const output = Buffer.allocUnsafeSlow(options.sliceSize);
-  const bin = closedPort();
   return {
     async *decode(pieces, size) {
       const stream = new binding.Stream();
@@ -40,12 +41,12 @@ function lzmaNativeDecoder(binding: LzmaNative, options: DecoderOptions): BlockD
         stream.streamDecoder_(memlimitFor(options.dictionaryLimit), TELL_UNSUPPORTED_CHECK);
         stream.setBufsize(Math.min(OUTPUT, options.sliceSize));
         const contents = decodeStream(stream, cutByContent(pieces, CONTENT_PER_CALL), size);
-        yield* regroup(contents, output, bin);
+        yield* regroup(contents, output);
       } finally {
         stream.resetUnderlying();
       }
     },
-    [Symbol.dispose]: () => bin.close(),
+    [Symbol.dispose]: () => undefined,
   };
 }
 
@@ -57,9 +58,11 @@ async function* decodeStream(
 ): AsyncGenerator<Uint8Array, void> {
   let done = 0;
   let ended = false;
+  let fed = 0;
   for await (const piece of pieces) {
     if (ended) throw new LzmaFailure(LZMA.dataError);
-    const result = await runCode(stream, piece);
+    fed += piece.length;
+    const result = await runCode(stream, piece, fed > MAX_HEADERS);
     ended = result.ended;
     for (const content of result.contents) done += content.length;
     if (done > size) throw new LzmaFailure(LZMA.bufError);
@@ -72,7 +75,6 @@ async function* decodeStream(
 async function* regroup(
   contents: AsyncIterable<Uint8Array>,
   output: Buffer,
-  bin: MessagePort,
 ): AsyncGenerator<Uint8Array, void> {
   let filled = 0;
   for await (const content of contents) {
@@ -85,30 +87,21 @@ async function* regroup(
       yield output;
       filled = 0;
     }
-    freeNow(content, bin);
+    freeNow(content);
   }
   if (filled > 0) yield output.subarray(0, filled);
 }
 
-/** A port that leads nowhere. */
-function closedPort(): MessagePort {
-  const { port1, port2 } = new MessageChannel();
-  port2.close();
-  return port1;
-}
-
 /**
- * Frees the memory of `content` at once: what is transferred to a closed port is gone. The binding makes a new Buffer for each
- * piece of content; left to the garbage collector they add up to some 50 MiB.
+ * One call into the library. Resolves or rejects when the call is over. Headers are decoded on the main thread, content in the libuv
+ * pool: so the dictionaries, which are allocated after the headers, share the main thread's heap. The C library gives each thread of
+ * the pool a heap of its own and keeps what is freed there.
  */
-function freeNow(content: Uint8Array, bin: MessagePort): void {
-  const { buffer } = content;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === content.byteLength)
-    bin.postMessage(undefined, [buffer]);
-}
-
-/** One call into the library on the libuv pool. Resolves or rejects when the call is over. */
-function runCode(stream: LzmaStream, piece: Uint8Array): Promise<{ contents: Uint8Array[]; ended: boolean }> {
+function runCode(
+  stream: LzmaStream,
+  piece: Uint8Array,
+  inPool: boolean,
+): Promise<{ contents: Uint8Array[]; ended: boolean }> {
   return new Promise((resolve, reject) => {
     const contents: Uint8Array[] = [];
     // The binding calls back from a loop over its own state: what follows must not run inside of it.
@@ -119,6 +112,6 @@ function runCode(stream: LzmaStream, piece: Uint8Array): Promise<{ contents: Uin
       else if (content === null) settle(() => resolve({ contents, ended: true }));
       else if (processedPieces !== undefined) settle(() => resolve({ contents, ended: false }));
     };
-    stream.code(piece, true);
+    stream.code(piece, inPool);
   });
 }

@@ -3,7 +3,7 @@ const STREAM_HEADER = 12;
 
 /**
  * Cuts the pieces of a one-block xz stream between LZMA2 chunks, so that each decodes to `limit` bytes of content at most, or to
- * one chunk (2 MiB at most), besides the rest of a chunk that an earlier piece began.
+ * one chunk (2 MiB at most), besides the rest of a chunk that an earlier piece began. The headers are cut off too.
  *
  * A decoder that takes a piece and returns all of its content at once could otherwise be made to return 7000 times the size
  * of the piece. The last filter of a block is LZMA2, whose chunks say in front how much they hold (and decoders insist on it);
@@ -18,8 +18,8 @@ export async function* cutByContent(
   for await (const piece of pieces) {
     let start = 0;
     let content = 0;
-    for (const { at, holds } of follower.chunksIn(piece)) {
-      if (content + holds > limit && at > start) {
+    for (const { at, holds, isFirst } of follower.chunksIn(piece)) {
+      if ((isFirst || content + holds > limit) && at > start) {
         yield piece.subarray(start, at);
         start = at;
         content = 0;
@@ -35,6 +35,7 @@ class ChunkFollower {
   /** Bytes to pass over before the next header; at first the stream header. */
   #skip = STREAM_HEADER;
   #state: 'block-header' | 'chunk-header' | 'ended' = 'block-header';
+  #isFirst = true;
   /** The first bytes of a chunk header that the previous piece ended in. */
   #partial: number[] = [];
 
@@ -42,7 +43,7 @@ class ChunkFollower {
    * For each chunk whose size becomes known in `piece`: how much content it holds, and the index in `piece` at which it can be
    * cut off from the chunks before.
    */
-  *chunksIn(piece: Uint8Array): Iterable<{ at: number; holds: number }> {
+  *chunksIn(piece: Uint8Array): Iterable<{ at: number; holds: number; isFirst: boolean }> {
     let position = 0;
     while (this.#state !== 'ended') {
       const step = Math.min(this.#skip, piece.length - position);
@@ -58,7 +59,8 @@ class ChunkFollower {
       const holds = this.#readHeader(piece, position);
       if (holds === undefined) return;
       position = at + holds.headerBytes;
-      yield { at, holds: holds.content };
+      yield { at, holds: holds.content, isFirst: this.#isFirst };
+      this.#isFirst = false;
     }
   }
 

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { ByteSource } from '../io/byte-source.js';
 import { type XzBlock, padTo4 } from './block-table.js';
+import { freeNow } from './free-now.js';
 import { encodeStreamFooter, encodeStreamHeader } from './stream-flags.js';
 import { encodeVli } from './vli.js';
 
@@ -25,6 +26,7 @@ export interface BlockInput {
 /**
  * `block` as a complete xz stream of its own: a stream header, its bytes, an index of one record and a footer. A decoder of
  * xz streams then checks everything: header, data, check, and both sizes against the index record.
+ * A piece is valid until the next one is asked for.
  */
 export async function* oneBlockStream(input: BlockInput): AsyncGenerator<Uint8Array, void> {
   const { source, block, check, signal } = input;
@@ -37,7 +39,9 @@ export async function* oneBlockStream(input: BlockInput): AsyncGenerator<Uint8Ar
     let length = Math.min(input.firstRead ?? INPUT_CHUNK, INPUT_CHUNK);
     for (let at = 0; at < block.totalSize; at += length, length = Math.min(length * 2, INPUT_CHUNK)) {
       length = Math.min(length, block.totalSize - at);
-      yield await source.read(block.compressedOffset + at, length, signal);
+      const piece = await source.read(block.compressedOffset + at, length, signal);
+      yield piece;
+      freeNow(piece);
     }
   }
   yield encodeStreamEnd(block, check);

@@ -22,7 +22,7 @@ async function cut(pieces: readonly Uint8Array[], limit: number): Promise<Uint8A
 
 async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
   const result: Uint8Array[] = [];
-  for await (const piece of pieces) result.push(piece);
+  for await (const piece of pieces) result.push(Uint8Array.from(piece));
   return result;
 }
 
@@ -37,6 +37,12 @@ describe('cutByContent', () => {
         },
       ),
     );
+  });
+
+  it('cuts the headers off the first chunk', async () => {
+    const stream = await streamOfFirstBlock(xz(text(1000)));
+    const pieces = await cut([stream], 1024 * 1024);
+    expect(pieces[0]).toHaveLength(12 + ((stream[12] ?? 0) + 1) * 4);
   });
 
   it('cuts zeros, which compress 7000 times, into pieces of one chunk', async () => {
