@@ -55,8 +55,7 @@ export default class Build extends BaseCommand<typeof Build> {
     }),
     expand: Flags.string({
       helpValue: 'PART',
-      description: 'partition to grow, such as /dev/sda3 or 3',
-      dependsOn: ['size'],
+      description: 'partition to grow to --size, such as /dev/sda3 or 3',
     }),
     compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
       description: 'compress the clusters of a qcow2 disk',
@@ -104,6 +103,11 @@ export default class Build extends BaseCommand<typeof Build> {
       });
     }
     if (notes) return this.notes(name);
+    if (this.flags.expand !== undefined && this.flags.size === undefined) {
+      throw new TsbuilderError('TSB_USAGE', '--expand says what grows, but without --size nothing does', {
+        hint: 'Add --size, such as --size 10G.',
+      });
+    }
     const { defaultOutput } = await import('../build/plan-build.js');
     const { assertOutput } = await import('../build/run-build.js');
     const path = output ?? defaultOutput(name, this.flags.format);

@@ -72,7 +72,7 @@ function unusableSource(
   const cause = failures.find(({ exit }) => exit === EXIT.signature) ?? failures[0];
   if (!cause) return undefined;
   return new TsbuilderError(cause.code, `${printable(name)}: in no usable source; ${cause.message}`, {
-    hint: [didYouMean(entries, name, arch), cause.hint].filter(Boolean).join(' ') || undefined,
+    hint: [suggestion(entries, name, arch), cause.hint].filter(Boolean).join(' ') || undefined,
     details: { ...cause.details, name },
     cause,
   });
@@ -80,19 +80,25 @@ function unusableSource(
 
 function notFound(entries: readonly TemplateEntry[], wish: TemplateWish, arch: string): TsbuilderError {
   const name = printable(wish.name);
-  const isWanted = (entry: TemplateEntry): boolean =>
-    entry.name === wish.name || entry.aliases.includes(wish.name);
-  const others = [...new Set(entries.filter(isWanted).map((entry) => entry.arch))].sort();
-  if (others.length > 0) {
-    return new TsbuilderError('TSB_NOT_FOUND', `there is no template ${name} for ${arch}`, {
-      hint: `There is one for ${others.join(', ')}: choose with --arch.`,
-      details: { name, arch, architectures: others.join(',') },
-    });
-  }
+  const others = otherArchitectures(entries, wish.name);
   return new TsbuilderError('TSB_NOT_FOUND', `there is no template ${name} for ${arch}`, {
-    hint: didYouMean(entries, wish.name, arch) ?? 'tsbuilder --list shows what there is.',
-    details: { name, arch },
+    hint: suggestion(entries, wish.name, arch) ?? 'tsbuilder --list shows what there is.',
+    details: { name, arch, ...(others.length > 0 && { architectures: others.join(',') }) },
   });
+}
+
+/** The architectures for which there is a template called `name`, sorted. */
+function otherArchitectures(entries: readonly TemplateEntry[], name: string): string[] {
+  const named = entries.filter((entry) => entry.name === name || entry.aliases.includes(name));
+  return [...new Set(named.map((entry) => entry.arch))].sort();
+}
+
+/** What else there is: the same name for other architectures, or else close names. */
+function suggestion(entries: readonly TemplateEntry[], name: string, arch: string): string | undefined {
+  const others = otherArchitectures(entries, name);
+  return others.length > 0
+    ? `There is one for ${others.join(', ')}: choose with --arch.`
+    : didYouMean(entries, name, arch);
 }
 
 /** The question whether a name close to `name` was meant, if there is one for this architecture. */

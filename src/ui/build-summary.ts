@@ -2,6 +2,8 @@ import type { DescribedPartition } from '../build/describe-disk.js';
 import type { BuildPlan } from '../build/plan-build.js';
 import type { BuildResult } from '../build/run-build.js';
 import { formatSize } from '../io/format-size.js';
+import { redactUrl } from '../io/redact-url.js';
+import { parseLocation } from '../io/source-location.js';
 import { formatResizePlan } from '../resize/format-plan.js';
 
 type Line = readonly [label: string, text: string];
@@ -34,7 +36,7 @@ export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof forma
   const { template } = plan;
   const lines: Line[] = [
     ...templateLines(template),
-    ['Download', template.url],
+    [parseLocation(template.url).kind === 'file' ? 'File' : 'Download', redactUrl(template.url)],
     ['SHA-512', template.sha512 ?? 'none: the detached signature is checked'],
     ['Output file', plan.output],
     ['Output format', plan.format],

@@ -156,6 +156,9 @@ describe('selectTemplate', () => {
     const failure = (hint: string) => expect.objectContaining({ code: 'TSB_NETWORK', hint }) as Error;
     expect(choose('debian12')).toThrow(failure('Did you mean debian-12? Check the network.'));
     expect(choose('zzzzz')).toThrow(failure('Check the network.'));
+    const elsewhere = () =>
+      selectTemplate([entry({ arch: 's390x' })], { name: 'debian-12', arch: 'x86_64', failures: [dead] });
+    expect(elsewhere).toThrow(failure('There is one for s390x: choose with --arch. Check the network.'));
   });
 
   it('does not print control characters of the name', () => {

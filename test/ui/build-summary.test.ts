@@ -43,6 +43,14 @@ describe('the plan and the summary of a build', () => {
     expect(formatBuildSummary(result, both)).toMatch(CHOICE);
   });
 
+  it('calls what is on this machine a file', () => {
+    const local = plan([]);
+    const at = (url: string): string =>
+      formatBuildPlan({ ...local, template: { ...local.template, url } }, identityPlan(512));
+    expect(at('/srv/t.xz')).toContain('File: /srv/t.xz');
+    expect(at('https://user:secret@example.com/t.xz')).toContain('Download: https://example.com/t.xz');
+  });
+
   it('say no more than needed where there is one', () => {
     expect(formatBuildPlan(plan([]), identityPlan(512))).not.toContain('Not chosen');
     expect(formatBuildSummary(result, plan([]))).not.toContain('Template');
