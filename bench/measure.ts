@@ -11,6 +11,8 @@ export interface Contender {
   /** Fewer rounds for what takes minutes. */
   readonly rounds?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** A file in which the command leaves two numbers: the median milliseconds of cold reads, and of all reads. */
+  readonly latencies?: string;
 }
 
 /** One contender's result: medians over its rounds. */
@@ -21,6 +23,8 @@ export interface Measurement {
   readonly cpuSeconds: number;
   /** Peak resident memory of its largest process, in bytes. */
   readonly peakMemory: number;
+  /** Median milliseconds of the first read of each block, where reads were measured. */
+  readonly coldRead?: number | undefined;
   readonly rounds: number;
 }
 
@@ -28,6 +32,7 @@ interface Round {
   readonly seconds: number;
   readonly cpuSeconds: number;
   readonly peakMemory: number;
+  readonly coldRead: number | undefined;
 }
 
 /**
@@ -44,7 +49,8 @@ export async function compare(
     for (const [contender, rounds] of results) {
       if (round >= (contender.rounds ?? options.rounds)) continue;
       const result = await runOnce(contender, options.scratch);
-      options.log(`  ${contender.name}: ${result.seconds.toFixed(2)} s`);
+      const cold = result.coldRead === undefined ? '' : `, cold read ${result.coldRead.toFixed(1)} ms`;
+      options.log(`  ${contender.name}: ${result.seconds.toFixed(2)} s${cold}`);
       rounds.push(result);
     }
   }
@@ -53,6 +59,7 @@ export async function compare(
     seconds: median(rounds.map((round) => round.seconds)),
     cpuSeconds: median(rounds.map((round) => round.cpuSeconds)),
     peakMemory: median(rounds.map((round) => round.peakMemory)),
+    coldRead: medianIfAny(rounds.flatMap(({ coldRead }) => coldRead ?? [])),
     rounds: rounds.length,
   }));
 }
@@ -64,8 +71,9 @@ async function runOnce(contender: Contender, scratch: string): Promise<Round> {
   await run(['/usr/bin/time', '-o', report, '-f', '%U %S %M', ...contender.command], contender.env);
   const seconds = (performance.now() - begin) / 1000;
   const [user = 0, system = 0, kib = 0] = (await readFile(report, 'utf8')).trim().split(' ').map(Number);
+  const coldRead = contender.latencies && Number.parseFloat(await readFile(contender.latencies, 'utf8'));
   await removeAll(contender.makes);
-  return { seconds, cpuSeconds: user + system, peakMemory: kib * 1024 };
+  return { coldRead: coldRead || undefined, seconds, cpuSeconds: user + system, peakMemory: kib * 1024 };
 }
 
 async function removeAll(paths: readonly string[]): Promise<void> {
@@ -85,6 +93,10 @@ export function run(command: readonly string[], env: Readonly<Record<string, str
       else reject(new Error(`${command.join(' ')}: status ${String(code)}\n${stderr}`));
     });
   });
+}
+
+function medianIfAny(values: readonly number[]): number | undefined {
+  return values.length > 0 ? median(values) : undefined;
 }
 
 function median(values: readonly number[]): number {

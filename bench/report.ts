@@ -25,16 +25,18 @@ export function formatMarkdown(rows: readonly Row[], machine: string): string {
 
 function formatRow({ title, about, results }: Row): string[] {
   const ours = results[0]?.seconds ?? NaN;
+  const withReads = results.some(({ coldRead }) => coldRead !== undefined);
   return [
     `## ${title}`,
     '',
     about,
     '',
-    '| tool | seconds | CPU seconds | peak memory | rounds | ratio |',
-    '| --- | ---: | ---: | ---: | ---: | ---: |',
+    `| tool | seconds | CPU seconds | peak memory | rounds | ratio |${withReads ? ' cold read |' : ''}`,
+    `| --- | ---: | ---: | ---: | ---: | ---: |${withReads ? ' ---: |' : ''}`,
     ...results.map(
-      ({ name, seconds, cpuSeconds, peakMemory, rounds }) =>
-        `| ${name} | ${seconds.toFixed(2)} | ${cpuSeconds.toFixed(2)} | ${formatSize(peakMemory)} | ${rounds} | ${(seconds / ours).toFixed(2)} |`,
+      ({ name, seconds, cpuSeconds, peakMemory, rounds, coldRead }) =>
+        `| ${name} | ${seconds.toFixed(2)} | ${cpuSeconds.toFixed(2)} | ${formatSize(peakMemory)} | ${rounds} | ${(seconds / ours).toFixed(2)} |` +
+        (withReads ? ` ${coldRead?.toFixed(1) ?? '-'} ms |` : ''),
     ),
   ];
 }

@@ -3,6 +3,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryFolder, prepareInputs, type Inputs } from './inputs.js';
 import { type Contender, compare } from './measure.js';
+import { copiers, randomReaders, writeOffsets } from './serve-reads.js';
 import { type Row, formatMarkdown, formatSvg } from './report.js';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -105,6 +106,7 @@ function starters(): Contender[] {
 }
 
 function comparisons(inputs: Inputs): Comparison[] {
+  const served = { cli: CLI, template: inputs.template, scratch: SCRATCH };
   return [
     {
       id: 'template',
@@ -130,6 +132,26 @@ function comparisons(inputs: Inputs): Comparison[] {
       about: 'From a local repository: decode, grow partition and filesystem, seed.',
       contenders: builders(),
     },
+    {
+      id: 'reads1',
+      title: 'Serve: random reads, one at a time',
+      about:
+        '300 reads of 4 KiB anywhere in the blocks of the debian-12 template that hold data, start and end of the server included. ' +
+        'Cold read: median of the first read of each block.',
+      contenders: randomReaders(served, 1),
+    },
+    {
+      id: 'reads16',
+      title: 'Serve: random reads, 16 at a time',
+      about: 'The same reads with 16 requests under way.',
+      contenders: randomReaders(served, 16),
+    },
+    {
+      id: 'copy',
+      title: 'Serve: copy of the whole template',
+      about: 'nbdcopy from the server to a new file.',
+      contenders: copiers(served),
+    },
     { id: 'start', title: 'Start-up', about: 'Bare start of the program.', contenders: starters() },
   ];
 }
@@ -143,7 +165,9 @@ async function machine(): Promise<string> {
 await mkdir(SCRATCH, { recursive: true });
 const wanted = process.argv.slice(2);
 const rows: Row[] = [];
-for (const { id, title, about, contenders } of comparisons(await prepareInputs(CLI, SCRATCH))) {
+const inputs = await prepareInputs(CLI, SCRATCH);
+await writeOffsets({ cli: CLI, template: inputs.template, scratch: SCRATCH });
+for (const { id, title, about, contenders } of comparisons(inputs)) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;
   console.error(title);
   const results = await compare(contenders, {
