@@ -187,7 +187,10 @@ describe('openGzipSegments', () => {
     const data = gzipSync(mixedContent(8 * MiB));
     const opening = openGzipSegments(bytesSource('test.gz', data), {
       signal: stop.signal,
-      sink: () => Promise.resolve(stop.abort()),
+      sink() {
+        stop.abort();
+        return Promise.resolve();
+      },
     });
     await expect(opening).rejects.toMatchObject({ name: 'AbortError' });
   });
