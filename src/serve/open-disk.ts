@@ -12,7 +12,6 @@ import type { ServedDisk, ServedDiskOptions } from './served-disk.js';
 import { openTemplateDisk } from './template-disk.js';
 
 export type { ServedDisk, ServedDiskOptions, ServedFormat } from './served-disk.js';
-export { SERVED_FORMATS } from './served-disk.js';
 
 /**
  * Opens the disk in `src` for random access: a path, a `file:` or `http(s):` URL, or the name of a template (a word that is not the name

@@ -5,9 +5,7 @@ import type { HttpOptions } from '../io/http-client.js';
 import type { Progress } from '../progress.js';
 
 /** What a file can be, by its first bytes; what is nothing else is raw. */
-export const SERVED_FORMATS = ['raw', 'xz', 'gzip', 'zstd', 'qcow2'] as const;
-
-export type ServedFormat = (typeof SERVED_FORMATS)[number];
+export type ServedFormat = 'raw' | 'xz' | 'gzip' | 'zstd' | 'qcow2';
 
 /** A disk that can be read at any place, and what is known of the trust in it. */
 export interface ServedDisk extends DiskSource {
