@@ -14,12 +14,13 @@ export interface BootResult {
 
 /**
  * Boots a disk with UEFI firmware in an emulated machine (no KVM, no network), reads the serial console until `pattern`
- * matches, and ends the machine. The disk file is only read: what the guest writes is dropped.
+ * matches, and ends the machine. The disk file is only read, what the guest writes is dropped, unless `write` is set. `path` may
+ * be the URI of an NBD server.
  *
  * @throws with the end of the console when the time is over or the machine ends first
  */
 export async function bootUntil(
-  disk: { path: string; format: 'raw' | 'qcow2' },
+  disk: { path: string; format: 'raw' | 'qcow2'; write?: boolean },
   pattern: RegExp,
   timeoutMs = 600_000,
 ): Promise<BootResult> {
@@ -28,7 +29,7 @@ export async function bootUntil(
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-smp', '2', '-m', '1024'],
     ...['-drive', `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
     ...['-drive', `if=pflash,format=raw,snapshot=on,file=${VARIABLES}`],
-    ...['-drive', `if=virtio,format=${disk.format},snapshot=on,file=${disk.path}`],
+    ...['-drive', `if=virtio,format=${disk.format},snapshot=${disk.write ? 'off' : 'on'},file=${disk.path}`],
     ...['-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot'],
   ]);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
