@@ -156,13 +156,16 @@ SIGUSR1 prints statistics. With --run the status is that of the command.`;
       const text = json ? JSON.stringify({ stats: statsObject(state) }) : formatStats(state);
       process.stderr.write(`${text}\n`);
     };
+    const request = await this.request();
+    // A command has the same standard output, and whoever hands over a socket (libnbd) may write there too.
+    const standardOutputIsOurs = flags.run === undefined && request.address.kind !== 'activation';
     const onReady = (ready: ServeReady): void => {
       // One line, so that whoever reads it knows when it has come; the result follows at the end.
       if (json) process.stdout.write(`${printableJson({ ready }).replace(/\n */g, '')}\n`);
-      else if (flags.run === undefined && !flags.quiet) this.log(formatServeReady(ready));
+      else if (standardOutputIsOurs && !flags.quiet) this.log(formatServeReady(ready));
       else this.progress.detail(formatServeReady(ready).replace(/\s*\n\s*/g, '; '));
     };
-    const result = await runServe({ ...(await this.request()), onReady, onStatsWanted: printStats });
+    const result = await runServe({ ...request, onReady, onStatsWanted: printStats });
     if (flags.stats && !json) printStats(result.state);
     process.exitCode = result.status;
     return { status: result.status, endedBy: result.endedBy, stats: statsObject(result.state) };
