@@ -19,8 +19,8 @@ interface Held {
   readonly spilled: BitSet;
 }
 
-/** Page buffers of evicted content that wait to be used again. */
-const SPARE = 16;
+/** Page buffers are cut from pieces of this many bytes: thousands of small ones would keep the garbage collector busy. */
+const SLAB = 4 * 1024 * 1024;
 
 /**
  * Decoded pages in memory, at most `capacity` bytes of them, and the memory of what is zero, which costs a bit a page. When there are
@@ -31,6 +31,7 @@ export class PageStore {
   /** Segments with pages in memory, the least recently used first. */
   readonly #recent = new Map<number, Held>();
   readonly #zeroSegments: BitSet;
+  /** Page buffers without content. */
   readonly #spare: Buffer[] = [];
   #bytes = 0;
 
@@ -150,8 +151,7 @@ export class PageStore {
     this.#makeRoom(data.length);
     // Making room may have taken the segment's own last page, and the segment with it.
     this.#held.set(number, held);
-    const copy =
-      (data.length === PAGE ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(data.length);
+    const copy = data.length === PAGE ? this.#takeSpare() : Buffer.allocUnsafeSlow(data.length);
     copy.set(data);
     held.memory.set(page, copy);
     this.#bytes += copy.length;
@@ -183,6 +183,15 @@ export class PageStore {
 
   #release(data: Buffer): void {
     this.#bytes -= data.length;
-    if (data.length === PAGE && this.#spare.length < SPARE) this.#spare.push(data);
+    if (data.length === PAGE) this.#spare.push(data);
+  }
+
+  #takeSpare(): Buffer {
+    const spare = this.#spare.pop();
+    if (spare) return spare;
+    const pages = Math.max(1, Math.floor(Math.min(SLAB, this.capacity - this.#bytes) / PAGE));
+    const slab = Buffer.allocUnsafeSlow(pages * PAGE);
+    for (let at = PAGE; at < slab.length; at += PAGE) this.#spare.push(slab.subarray(at, at + PAGE));
+    return slab.subarray(0, PAGE);
   }
 }

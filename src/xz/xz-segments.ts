@@ -21,7 +21,7 @@ export interface XzSegmentsOptions {
 }
 
 /** Small, because a read waits for half a slice too much on average; smaller still costs more calls than it gains. */
-const SLICE = 256 * 1024;
+const SLICE = 512 * 1024;
 
 /**
  * The blocks of an xz file as segments (blocks without content are left out). Each decoding fetches its block by one read of
