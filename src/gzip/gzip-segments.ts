@@ -7,7 +7,7 @@ import { segmentTable } from '../io/segment-table.js';
 import { type FirstPassOptions, type GzipMap, passOverGzip } from './first-pass.js';
 import { Inflater } from './inflater.js';
 import { MemberReader } from './member-reader.js';
-import type { Stretch } from './seek-points.js';
+import type { SeekPlace } from './seek-points.js';
 
 export { isGzip } from './gzip-header.js';
 
@@ -45,9 +45,9 @@ export async function openGzipSegments(
     name: source.name,
     async *decode(number, { signal }) {
       const { size } = table.segment(number);
-      const stretch = map.points.stretch(number);
-      if (stretch.zero) yield* zeros(size, signal);
-      else yield* guarded(decodeStretch({ source, map, number, size, stretch, signal }), source, stretch);
+      const place = map.points.place(number);
+      if (map.points.isZero(number)) yield* zeros(size, signal);
+      else yield* guarded(decodeStretch({ source, map, number, size, signal }), source, place);
     },
     isZero: (number) => Promise.resolve(map.points.isZero(number)),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
@@ -59,22 +59,21 @@ interface Decoding extends DecodeSegmentOptions {
   readonly map: GzipMap;
   readonly number: number;
   readonly size: number;
-  readonly stretch: Stretch;
 }
 
 async function* decodeStretch(decoding: Decoding): AsyncGenerator<Uint8Array, void> {
-  const { source, map, number, size, stretch, signal } = decoding;
-  const next = number + 1 < map.points.count ? map.points.stretch(number + 1) : undefined;
-  const from = stretch.point.offset;
-  const to = next ? next.point.offset + Math.sign(next.point.bits) : map.end;
+  const { source, map, number, size, signal } = decoding;
+  const place = map.points.place(number);
+  const next = number + 1 < map.points.count ? map.points.place(number + 1) : undefined;
+  const to = next ? next.offset + Math.sign(next.bits) : map.end;
   const crcBehind = next?.crc ?? map.crc;
   using inflater = new Inflater();
-  await using cursor = new InputCursor(source, { from, to, signal });
-  const [first = 0] = stretch.point.bits > 0 ? await cursor.take(1) : [];
-  inflater.resume(stretch.point, first);
+  await using cursor = new InputCursor(source, { from: place.offset, to, signal });
+  const [first = 0] = place.bits > 0 ? await cursor.take(1) : [];
+  inflater.resume({ bits: place.bits, window: map.points.window(number) }, first);
   const reader = new MemberReader(source.name, cursor, inflater);
   const output = Buffer.allocUnsafeSlow(Math.min(SLICE, size));
-  let crc = stretch.crc;
+  let crc = place.crc;
   for (let done = 0; done < size;) {
     const { length, by } = await reader.fill(output.subarray(0, Math.min(SLICE, size - done)), 'end');
     signal?.throwIfAborted();
@@ -82,28 +81,28 @@ async function* decodeStretch(decoding: Decoding): AsyncGenerator<Uint8Array, vo
     crc = crc32(data, crc);
     done += length;
     // The last slice proves all: it waits for the proof.
-    if (done === size && crc !== crcBehind) throw changed(source, stretch);
+    if (done === size && crc !== crcBehind) throw changed(source, place);
     if (length > 0) yield data;
-    if (done < size && by === 'member') await nextMember(reader, source, stretch);
+    if (done < size && by === 'member') await nextMember(reader, source, place);
   }
 }
 
-async function nextMember(reader: MemberReader, source: ByteSource, stretch: Stretch): Promise<void> {
+async function nextMember(reader: MemberReader, source: ByteSource, place: SeekPlace): Promise<void> {
   await reader.readTrailer();
-  if (!(await reader.openMember())) throw changed(source, stretch);
+  if (!(await reader.openMember())) throw changed(source, place);
 }
 
 /** Once the whole file was right: what is wrong with it now was not wrong then. */
 async function* guarded(
   slices: AsyncGenerator<Uint8Array, void>,
   source: ByteSource,
-  stretch: Stretch,
+  place: SeekPlace,
 ): AsyncGenerator<Uint8Array, void> {
   try {
     yield* slices;
   } catch (error) {
     if (error instanceof TsbuilderError && error.code === 'TSB_GZIP_CORRUPT')
-      throw changed(source, stretch, error);
+      throw changed(source, place, error);
     throw error;
   }
 }
@@ -116,14 +115,14 @@ function* zeros(size: number, signal: AbortSignal | undefined): Generator<Uint8A
   }
 }
 
-function changed(source: ByteSource, stretch: Stretch, cause?: unknown): TsbuilderError {
-  const { contentOffset, point } = stretch;
+function changed(source: ByteSource, place: SeekPlace, cause?: unknown): TsbuilderError {
+  const { contentOffset, offset } = place;
   return new TsbuilderError(
     'TSB_CONTENT_CHANGED',
-    `${source.name}: the stretch at ${point.offset} (content from ${contentOffset} on) is no longer what it was when the file was opened`,
+    `${source.name}: the stretch at ${offset} (content from ${contentOffset} on) is no longer what it was when the file was opened`,
     {
       hint: 'The file was changed or has been damaged since: start again.',
-      details: { offset: point.offset, contentOffset },
+      details: { offset, contentOffset },
       cause,
     },
   );

@@ -14,16 +14,10 @@ export interface SeekPoint extends RestartPoint {
   readonly crc: number;
 }
 
-/** The content between a seek point and the next one, or the end. */
-export interface Stretch {
-  readonly contentOffset: number;
-  /** Whether it is zero throughout. */
-  readonly zero: boolean;
-  readonly point: RestartPoint;
-  readonly crc: number;
-}
+/** A seek point without what takes memory. */
+export type SeekPlace = Omit<SeekPoint, 'window'>;
 
-interface StoredPoint extends Omit<SeekPoint, 'window'> {
+interface StoredPoint extends SeekPlace {
   /** Raw deflate; of 32 KiB it leaves a third in a typical disk image. */
   readonly packedWindow: Uint8Array;
   zero: boolean;
@@ -79,23 +73,30 @@ export class SeekPoints {
     return this.#points.at(-1)?.contentOffset ?? 0;
   }
 
-  /** Stretch `number`. @throws RangeError when there is no such stretch */
-  stretch(number: number): Stretch {
-    const stored = this.#points[number];
-    if (!stored) throw new RangeError(`no stretch ${number} of ${this.#points.length}`);
-    const { contentOffset, zero, offset, bits, crc, packedWindow } = stored;
-    const window = inflateRawSync(packedWindow, { maxOutputLength: WINDOW_SIZE });
-    return { contentOffset, zero, crc, point: { offset, bits, window } };
+  /** Point `number`: where stretch `number` begins. @throws RangeError when there is no such point */
+  place(number: number): SeekPlace {
+    return this.#stored(number);
   }
 
-  /** Whether stretch `number` is zero throughout. */
+  /** The content in front of point `number`, up to 32 KiB. @throws RangeError */
+  window(number: number): Uint8Array {
+    return inflateRawSync(this.#stored(number).packedWindow, { maxOutputLength: WINDOW_SIZE });
+  }
+
+  /** Whether stretch `number`, from its point to the next one or to the end, is zero throughout. @throws RangeError */
   isZero(number: number): boolean {
-    return this.#points[number]?.zero ?? false;
+    return this.#stored(number).zero;
   }
 
   /** Where the stretches begin, and `end`. */
   offsets(end: number): Float64Array {
     return Float64Array.from([...this.#points.map(({ contentOffset }) => contentOffset), end]);
+  }
+
+  #stored(number: number): StoredPoint {
+    const stored = this.#points[number];
+    if (!stored) throw new RangeError(`no seek point ${number} of ${this.#points.length}`);
+    return stored;
   }
 
   #thin(): void {

@@ -95,6 +95,17 @@ describe('openGzipSegments', () => {
     expect(source.bytesRead()).toBeLessThanOrEqual(2 * data.length + segments.segmentCount);
   });
 
+  it('decodes segments at the same time, some of them left halfway', async () => {
+    await using segments = await open(gzipSync(content));
+    const numbers = Array.from({ length: segments.segmentCount * 2 }, (_, n) => n % segments.segmentCount);
+    const tasks = numbers.map(async (number, index) => {
+      const { offset, size } = segments.segment(number);
+      if (index % 5 === 0) for await (const slice of segments.decode(number, {})) return slice.length > 0;
+      return (await decodeSegment(segments, number)).equals(content.subarray(offset, offset + size));
+    });
+    expect(new Set(await Promise.all(tasks))).toEqual(new Set([true]));
+  });
+
   it('knows zeros without reading', async () => {
     const data = Buffer.concat([mixedContent(MiB), Buffer.alloc(40 * MiB), mixedContent(MiB)]);
     const source = countingSource(gzipSync(data, { level: 1 }));

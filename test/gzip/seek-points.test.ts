@@ -11,12 +11,12 @@ describe('SeekPoints', () => {
     for (const [n, window] of windows.entries())
       points.add({ contentOffset: n * 100, crc: n + 7, offset: n * 10, bits: n, window });
     for (const [n, window] of windows.entries()) {
-      const { contentOffset, crc, point } = points.stretch(n);
-      expect([contentOffset, crc, point.offset, point.bits]).toEqual([n * 100, n + 7, n * 10, n]);
-      expect(window.equals(point.window)).toBe(true);
+      const { contentOffset, crc, offset, bits } = points.place(n);
+      expect([contentOffset, crc, offset, bits]).toEqual([n * 100, n + 7, n * 10, n]);
+      expect(window.equals(points.window(n))).toBe(true);
     }
     expect([...points.offsets(250)]).toEqual([0, 100, 200, 250]);
-    expect(() => points.stretch(3)).toThrow(RangeError);
+    expect(() => points.place(3)).toThrow(RangeError);
   });
 
   it('drops every second point beyond its memory, and makes them rarer from then on', () => {
@@ -34,9 +34,9 @@ describe('SeekPoints', () => {
     expect(points.count).toBeGreaterThan(15);
     const offsets = [...points.offsets(offset)];
     for (let number = 0; number < points.count; number += 1) {
-      const { contentOffset, crc, zero } = points.stretch(number);
+      const { contentOffset, crc } = points.place(number);
       expect([contentOffset, crc]).toEqual([offsets[number], offsets[number]]);
-      if (zero !== contentOffset > 50_000) wrong.push(contentOffset);
+      if (points.isZero(number) !== contentOffset > 50_000) wrong.push(contentOffset);
     }
     expect(wrong).toEqual([]);
     expect(offsets[0]).toBe(0);

@@ -124,6 +124,15 @@ describe('openZstdSegments', () => {
     expect((await decodeSegment(segments, 0)).equals(content.subarray(0, MiB))).toBe(true);
   });
 
+  it('decodes frames at the same time', async () => {
+    await using segments = await open(seekableFile(cutIntoFrames(content, 400_000)));
+    const tasks = Array.from({ length: segments.segmentCount * 2 }, async (_, index) => {
+      const { number, offset, size } = segments.segment(index % segments.segmentCount);
+      return (await decodeSegment(segments, number)).equals(content.subarray(offset, offset + size));
+    });
+    expect(new Set(await Promise.all(tasks))).toEqual(new Set([true]));
+  });
+
   it('can be left in the middle of a frame and decode another one next', async () => {
     await using segments = await open(Buffer.concat([zstd(content), zstd(content)]));
     for await (const slice of segments.decode(0, {})) {
