@@ -71,7 +71,7 @@ const TIMEOUT_MS = 10_000;
  * time and slow ones are cut off: a scraper needs no more.
  *
  * @returns the address as a URL; disposing it ends all connections
- * @throws TSB_USAGE when the address cannot be listened on
+ * @throws TSB_LISTEN when the address cannot be listened on
  */
 export async function startMetrics(
   address: MetricsAddress,
@@ -105,7 +105,7 @@ function listen(server: Server, { host, port }: MetricsAddress): Promise<void> {
     const fail = (error: Error): void => {
       const reason = errnoOf(error) === 'EADDRINUSE' ? 'another program is using it' : messageOf(error);
       reject(
-        new TsbuilderError('TSB_USAGE', `--metrics ${host}:${port}: cannot listen there: ${reason}`, {
+        new TsbuilderError('TSB_LISTEN', `--metrics ${host}:${port}: cannot listen there: ${reason}`, {
           hint: 'Choose another port, or 0 for any that is free.',
           cause: error,
         }),

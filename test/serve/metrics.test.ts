@@ -85,7 +85,7 @@ describe('startMetrics', () => {
     await using metrics = await startMetrics(LOOPBACK, () => state);
     const port = Number(new URL(metrics.url).port);
     await expect(startMetrics({ host: '127.0.0.1', port }, () => state)).rejects.toMatchObject({
-      code: 'TSB_USAGE',
+      code: 'TSB_LISTEN',
       message: expect.stringContaining('another program') as string,
     });
   });
