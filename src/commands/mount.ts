@@ -24,6 +24,7 @@ With --foreground it serves them itself until a signal. If the server is killed,
   };
   static override flags = {
     partitions: Flags.boolean({
+      default: false,
       description: 'show each partition too: DIR/p1, DIR/p2 ...',
       exclusive: ['partition'],
     }),
@@ -34,7 +35,10 @@ With --foreground it serves them itself until a signal. If the server is killed,
       max: 128,
       description: 'show only partition N, as DIR/disk.img',
     }),
-    cow: Flags.boolean({ description: 'let the files be written to; changes are thrown away at the end' }),
+    cow: Flags.boolean({
+      default: false,
+      description: 'let the files be written to; changes are thrown away at the end',
+    }),
     foreground: Flags.boolean({ description: 'serve until a signal or until the files are unmounted' }),
     option: Flags.string({
       char: 'o',

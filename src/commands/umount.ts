@@ -4,7 +4,7 @@ import { BaseCommand } from '../base-command.js';
 export default class Umount extends BaseCommand<typeof Umount> {
   static override summary = 'Unmount an image that mount showed, and wait until its server has gone.';
   static override description =
-    'Removes what mount made: the files, the folder if it was new, and the state of the server. Also what is left of a mount whose server was killed. A file in use stays mounted (status 7), unless --lazy takes it away.';
+    'Removes what mount made: the files, the folder if it was new, and the state of the server. Also what is left of a mount whose server was killed. A file in use stays mounted (status 7), unless --force takes it away.';
   static override examples = ['<%= config.bin %> <%= command.id %> /mnt/image'];
   static override args = {
     dir: Args.string({
@@ -14,13 +14,16 @@ export default class Umount extends BaseCommand<typeof Umount> {
     }),
   };
   static override flags = {
-    lazy: Flags.boolean({ description: 'take files away that are still in use' }),
+    force: Flags.boolean({
+      char: 'f',
+      default: false,
+      description: 'unmount files that are in use too: whoever uses them gets errors',
+    }),
   };
 
   protected override async execute(): Promise<unknown> {
     const { runUmount } = await import('../serve/run-umount.js');
     const { progress, signal } = this;
-    const manner = this.flags.lazy ? 'lazy' : 'polite';
-    return runUmount({ dir: this.args.dir, manner, progress, signal });
+    return runUmount({ dir: this.args.dir, force: this.flags.force, progress, signal });
   }
 }

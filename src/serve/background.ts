@@ -105,8 +105,8 @@ export interface Foreground {
 /** @throws Error when nobody waits: this process was not started by `startInBackground` */
 export function connectToForeground(): Foreground {
   if (!process.send) throw new Error('this command line is for processes in the background');
-  const send = (message: Message): void => {
-    if (process.connected) process.send?.(message, () => undefined);
+  const send = (message: Message, then: () => void = () => undefined): void => {
+    if (process.connected) process.send?.(message, then);
   };
   const abandoned = new AbortController();
   let isReady = false;
@@ -136,13 +136,9 @@ export function connectToForeground(): Foreground {
     failed(error) {
       const known = error instanceof TsbuilderError ? error : undefined;
       const { code = 'TSB_INTERNAL', hint, details = {} } = known ?? {};
-      send({
-        kind: 'failed',
-        code,
-        message: error instanceof Error ? error.message : String(error),
-        hint,
-        details,
-      });
+      const message = error instanceof Error ? error.message : String(error);
+      // The open channel would keep this process alive.
+      send({ kind: 'failed', code, message, hint, details }, () => process.connected && process.disconnect());
     },
   };
 }

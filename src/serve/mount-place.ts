@@ -35,10 +35,10 @@ export interface MountPlace extends AsyncDisposable {
  * @throws TSB_LOCKED when something is mounted there already, TSB_OUTPUT_UNUSABLE when it cannot be used
  */
 export async function openMountPlace(dir: string, src: string): Promise<MountPlace> {
+  await removeRemains(dir);
   const madeDir = await makeFolder(dir);
   try {
     const real = await resolveFolder(dir);
-    await removeRemains(real);
     const record = { dir: real, madeDir, src };
     const state = await claimMount(record);
     const guard = startGuard(state);
@@ -79,8 +79,11 @@ async function makeFolder(dir: string): Promise<boolean> {
   }
 }
 
+/** Before anything else: the folder itself may be what remains. */
 async function removeRemains(dir: string): Promise<void> {
-  const state = mountState(dir);
+  const real = await resolveFolder(dir).catch(() => undefined);
+  if (real === undefined) return;
+  const state = mountState(real);
   const record = await readRecord(state);
   if (record && !serverRuns(record)) await takeDown(state);
 }

@@ -13,12 +13,13 @@ import {
   serverPid,
   serverRuns,
 } from './mount-record.js';
-import { type UnmountManner, mountedAmong, takeDown, unmountFile } from './unmount-files.js';
+import { mountedAmong, takeDown, unmountFile } from './unmount-files.js';
 
 /** What to unmount. */
 export interface UmountRequest {
   readonly dir: string;
-  readonly manner: UnmountManner;
+  /** Also when a file is in use: whoever uses it gets errors then. */
+  readonly force: boolean;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -36,7 +37,7 @@ const PATIENCE_MS = 30_000;
  * Unmounts what `runMount` mounted in a folder, and waits until its server has gone and all that was made for the mount is removed; also
  * what is left of a mount whose server was killed.
  *
- * @throws TSB_NOT_FOUND when nothing is mounted there, TSB_LOCKED when a file is in use and `manner` is polite: it stays mounted then;
+ * @throws TSB_NOT_FOUND when nothing is mounted there; without `force` TSB_LOCKED when a file is in use, which stays mounted then;
  *   TSB_IO when the server does not end
  */
 export async function runUmount(request: UmountRequest): Promise<UmountResult> {
@@ -44,7 +45,7 @@ export async function runUmount(request: UmountRequest): Promise<UmountResult> {
   const dir = await resolveFolder(request.dir);
   const state = mountState(dir);
   const record = await readRecord(state);
-  if (!record) return { dir, files: await unmountUnrecorded(dir, request.manner) };
+  if (!record) return { dir, files: await unmountUnrecorded(dir, request) };
   const log = await readFile(logPath(state), 'utf8').catch(() => '');
   for (const line of log.trim().split('\n').filter(Boolean)) progress.warn(line);
   if (serverRuns(record)) await endServer(record, request);
@@ -53,10 +54,10 @@ export async function runUmount(request: UmountRequest): Promise<UmountResult> {
 }
 
 async function endServer(record: MountRecord, request: UmountRequest): Promise<void> {
-  const mounted = await mountedAmong(record.files);
-  for (const path of mounted) await unmountFile(path, request.manner);
+  const mounted = request.force ? [] : await mountedAmong(record.files);
+  for (const path of mounted) await unmountFile(path, 'polite');
   const pid = serverPid(record);
-  // It ends by itself when its last file goes; one that has none mounted yet has to be told.
+  // It ends by itself when its last file goes. A signal makes it end whoever uses the files, and also while it has none yet.
   if (mounted.length === 0 && pid !== undefined) process.kill(pid, 'SIGTERM');
   const end = performance.now() + PATIENCE_MS;
   while (serverRuns(record)) {
@@ -70,7 +71,7 @@ async function endServer(record: MountRecord, request: UmountRequest): Promise<v
 }
 
 /** A mount whose record is somewhere else, because another environment says so. Its server removes what was made. */
-async function unmountUnrecorded(dir: string, manner: UnmountManner): Promise<string[]> {
+async function unmountUnrecorded(dir: string, { force }: UmountRequest): Promise<string[]> {
   const names = (await readMounts()).map(({ mountPoint }) => mountPoint);
   const ours = names.filter(
     (path) =>
@@ -78,6 +79,6 @@ async function unmountUnrecorded(dir: string, manner: UnmountManner): Promise<st
   );
   const mounted = await mountedAmong(ours);
   if (mounted.length === 0) throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: no image is mounted there`);
-  for (const path of mounted) await unmountFile(path, manner);
+  for (const path of mounted) await unmountFile(path, force ? 'lazy' : 'polite');
   return mounted;
 }

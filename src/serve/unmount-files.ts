@@ -28,7 +28,7 @@ export async function unmountFile(path: string, manner: UnmountManner): Promise<
   if (status === 0 || (await mountedAmong([path])).length === 0) return;
   if (/busy/i.test(stderr)) {
     throw new TsbuilderError('TSB_LOCKED', `${path}: is in use`, {
-      hint: `Close what uses it (fuser -vm '${path}' tells), or take it away with --lazy.`,
+      hint: `Close what uses it (fuser -vm '${path}' tells), or take it away with --force.`,
       details: { path },
     });
   }
