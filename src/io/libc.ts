@@ -13,6 +13,11 @@ const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const BLKGETSIZE64 = 0x80081272;
 const BLKZEROOUT = 0x127f;
+const F_OFD_GETLK = 36;
+const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
 
 /** Architectures that are 64-bit and number their ioctls the generic way. */
 const ARCHITECTURES = ['x64', 'arm64', 'riscv64', 'loong64', 's390x'];
@@ -22,6 +27,7 @@ interface Libc {
   readonly renameat2: NativeFunction | undefined;
   readonly fallocate: NativeFunction;
   readonly ioctl: NativeFunction;
+  readonly fcntl: NativeFunction;
 }
 
 let cached: { libc: Libc | undefined } | undefined;
@@ -89,6 +95,35 @@ export async function zeroBlockDevice(fd: number, offset: number, length: number
   return (await libc.ioctl.inPool([fd, BLKZEROOUT, range])) === 0;
 }
 
+/**
+ * Whether someone else holds a lock of any kind (fcntl(2), F_OFD_GETLK) on any byte of the open file `fd`.
+ *
+ * @returns undefined when the system cannot tell
+ */
+export function isLockedByOthers(fd: number): boolean | undefined {
+  const lock = flock({ type: F_WRLCK, offset: 0, length: 0 });
+  if (getLibc()?.fcntl(fd, F_OFD_GETLK, lock) !== 0) return undefined;
+  return lock.readInt16LE(0) !== F_UNLCK;
+}
+
+/**
+ * Takes a shared lock on a range of the open file `fd`, until that is closed: it belongs to the open file, not to the process.
+ *
+ * @returns false when someone else has an exclusive one there, or the system cannot
+ */
+export function lockShared(fd: number, range: { offset: number; length: number }): boolean {
+  return getLibc()?.fcntl(fd, F_OFD_SETLK, flock({ type: F_RDLCK, ...range })) === 0;
+}
+
+/** `struct flock` of 64-bit Linux, from the beginning of the file; a length of 0 reaches to the end of all files. */
+function flock({ type, offset, length }: { type: number; offset: number; length: number }): Buffer {
+  const lock = Buffer.alloc(32);
+  lock.writeInt16LE(type, 0);
+  lock.writeBigInt64LE(BigInt(offset), 8);
+  lock.writeBigInt64LE(BigInt(length), 16);
+  return lock;
+}
+
 function seek(fd: number, offset: number, whence: number): number | undefined {
   const result = getLibc()?.lseek(fd, offset, whence);
   if (result === undefined) return undefined;
@@ -129,6 +164,7 @@ function loadLibc(): Libc | undefined {
     ),
     fallocate: library.bind('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     ioctl: library.bind('int ioctl(int fd, unsigned long request, uint8_t *argument)'),
+    fcntl: library.bind('int fcntl(int fd, int command, uint8_t *argument)'),
   };
 }
 
