@@ -31,6 +31,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected args!: CommandArgs<T>;
   /** All words of the command line that are no flags: for commands that take any number of them. */
   protected words: readonly string[] = [];
+  /** Options and words in the order of the command line: for options whose order among each other matters. */
+  protected tokens: Interfaces.ParserOutput['raw'] = [];
   /** Where the command reports its work. */
   progress!: Progress;
   private readonly controller = new AbortController();
@@ -41,7 +43,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected abstract execute(): Promise<unknown>;
 
   override async run(): Promise<unknown> {
-    const { args, argv, flags } = await this.parse({
+    const { args, argv, flags, raw } = await this.parse({
       flags: this.ctor.flags,
       baseFlags: (super.ctor as typeof BaseCommand).baseFlags,
       args: this.ctor.args,
@@ -51,6 +53,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.flags = flags as CommandFlags<T>;
     this.args = args as CommandArgs<T>;
     this.words = argv.map(String);
+    this.tokens = raw;
     this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() }, this.signal);
     const stop = this.listenToSignals();
     try {

@@ -1,0 +1,85 @@
+import { TsbuilderError } from '../errors.js';
+import type { CustomizeContext, Operation, OperationKind } from './operation-kind.js';
+import { findOperation } from './operations.js';
+
+/** What is said about customising as a whole, not one operation. Undefined: nobody has said anything. */
+export interface CustomizeSettings {
+  readonly passwordCrypto?: CustomizeContext['passwordCrypto'];
+  /** Whether what programs in the guest printed is left there in a log. */
+  readonly logfile?: boolean | undefined;
+  /** Whether all files are labelled anew for SELinux. */
+  readonly selinuxRelabel?: boolean | undefined;
+}
+
+/** Operations in the order in which they were asked for, and settings. */
+export interface CustomizeList {
+  readonly operations: readonly Operation[];
+  readonly settings: CustomizeSettings;
+}
+
+/** The ways of hashing passwords, the strongest first. */
+export const PASSWORD_CRYPTOS = ['yescrypt', 'sha512', 'sha256', 'md5'] as const;
+
+const SWITCHES: Readonly<Record<string, CustomizeSettings>> = {
+  'no-logfile': { logfile: false },
+  'selinux-relabel': { selinuxRelabel: true },
+  'no-selinux-relabel': { selinuxRelabel: false },
+};
+
+/** All of `lists` as one; where they contradict each other, the last one has its way. */
+export function joinLists(lists: readonly CustomizeList[]): CustomizeList {
+  return {
+    operations: lists.flatMap(({ operations }) => operations),
+    settings: lists.reduce<CustomizeSettings>((all, { settings }) => ({ ...all, ...settings }), {}),
+  };
+}
+
+/**
+ * What the word `name` (an operation's, or a setting's such as `no-logfile`) and the text behind it ask for.
+ *
+ * @throws TSB_USAGE for an unknown word, a missing or needless argument, and what an operation's own parser throws
+ */
+export function parseRequest(name: string, text: string): CustomizeList {
+  const setting = parseSetting(name, text);
+  if (setting) return { operations: [], settings: setting };
+  const kind = findOperation(name);
+  if (!kind) throw unknownOperation(name);
+  assertArgument(kind, text);
+  return { operations: [{ kind, value: kind.parse(text) }], settings: {} };
+}
+
+function parseSetting(name: string, text: string): CustomizeSettings | undefined {
+  if (name === 'password-crypto') return { passwordCrypto: parsePasswordCrypto(text) };
+  const setting = Object.hasOwn(SWITCHES, name) ? SWITCHES[name] : undefined;
+  if (setting) assertArgument({ name }, text);
+  return setting;
+}
+
+/** @throws TSB_USAGE when `text` names no way of hashing passwords */
+export function parsePasswordCrypto(text: string): (typeof PASSWORD_CRYPTOS)[number] {
+  const found = PASSWORD_CRYPTOS.find((crypto) => crypto === text);
+  if (found !== undefined) return found;
+  throw new TsbuilderError('TSB_USAGE', `password-crypto: ${JSON.stringify(text)} is no way of hashing`, {
+    hint: `Choose one of ${PASSWORD_CRYPTOS.join(', ')}.`,
+  });
+}
+
+/** An argument in brackets may be left away. */
+function assertArgument(
+  { name, argument }: Pick<OperationKind<unknown>, 'name' | 'argument'>,
+  text: string,
+): void {
+  if (argument === undefined && text !== '') {
+    throw new TsbuilderError('TSB_USAGE', `${name}: takes nothing, and was given ${JSON.stringify(text)}`);
+  }
+  if (argument !== undefined && !argument.startsWith('[') && text === '') {
+    throw new TsbuilderError('TSB_USAGE', `${name}: needs ${argument}`);
+  }
+}
+
+/** The error for a word that is no operation. */
+export function unknownOperation(name: string): TsbuilderError {
+  return new TsbuilderError('TSB_USAGE', `${JSON.stringify(name)} is no operation`, {
+    hint: 'tsbuilder customize --help lists them.',
+  });
+}
