@@ -1,0 +1,106 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MIB, peek, run } from '../helpers/disk.js';
+import { type Desk, failureOf, litter, newDesk, resultOf } from '../helpers/e2e.js';
+import { type Stage, openStage } from '../helpers/e2e-stage.js';
+import { ROOT, TEMPLATE_SIZE, flipBit, sha512 } from '../helpers/e2e-template.js';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let stage: Stage;
+let desk: Desk;
+let packed: string;
+beforeAll(async () => {
+  stage = await openStage();
+  desk = await newDesk();
+  packed = `${stage.folder}/template.img.xz`;
+  const raw = stage.template.raw;
+  run('sh', ['-c', 'gzip -1 -c "$0" > "$1"', raw, `${stage.folder}/disk.gz`]);
+  run('zstd', ['-q', '-f', raw, '-o', `${stage.folder}/disk.zst`]);
+  run('qemu-img', ['convert', '-O', 'qcow2', '-c', raw, `${stage.folder}/disk.qcow2`]);
+  run('xz', ['-k', '-1', '--block-size=1MiB', `${stage.folder}/disk.qcow2`]);
+});
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]();
+  await desk[Symbol.asyncDispose]();
+});
+
+const hash = (path: string): string => sha512(readFileSync(path));
+
+describe('cp', () => {
+  it.each(['template.img', 'template.img.xz', 'disk.gz', 'disk.zst', 'disk.qcow2', 'disk.qcow2.xz'])(
+    'copies %s',
+    async (name) => {
+      const source = `${stage.folder}/${name}`;
+      const raw = resultOf(await desk.run(['cp', source, `${name}.raw`, '--json']));
+      expect(raw).toMatchObject({ output: desk.file(`${name}.raw`), size: TEMPLATE_SIZE });
+      expect(hash(desk.file(`${name}.raw`))).toBe(hash(stage.template.raw));
+      expect(statSync(desk.file(`${name}.raw`)).blocks * 512).toBeLessThan(16 * MIB);
+      resultOf(
+        await desk.run([
+          'cp',
+          source,
+          'out.qcow2',
+          '-f',
+          '--format',
+          'qcow2',
+          '--compress',
+          'zlib',
+          '--json',
+        ]),
+      );
+      run('qemu-img', ['check', desk.file('out.qcow2')]);
+      expect(run('qemu-img', ['compare', desk.file('out.qcow2'), stage.template.raw])).toContain('identical');
+    },
+  );
+
+  it('copies a partition, and to standard output', async () => {
+    const expected = sha512(peek(stage.template.raw, ROOT.offset, ROOT.length));
+    for (const source of [packed, `${stage.folder}/disk.gz`]) {
+      resultOf(await desk.run(['cp', source, 'root.img', '-f', '-p', '2', '--json']));
+      expect(hash(desk.file('root.img'))).toBe(expected);
+    }
+    const piped = await desk.run(['cp', `${stage.folder}/disk.qcow2`, '-']);
+    expect(piped.status, piped.stderr).toBe(0);
+    expect(sha512(piped.stdout)).toBe(hash(stage.template.raw));
+  });
+
+  it('copies from servers, and templates by name', async () => {
+    stage.server.files['/disk.zst'] = { data: readFileSync(`${stage.folder}/disk.zst`) };
+    stage.server.files['/whole.xz'] = { data: stage.template.xz, ranges: false };
+    for (const source of [
+      `${stage.server.url}/repo/small.xz`,
+      `${stage.server.url}/disk.zst`,
+      `${stage.server.url}/whole.xz`,
+    ]) {
+      resultOf(await desk.run(['cp', source, 'remote.img', '-f', '--json']));
+      expect(hash(desk.file('remote.img'))).toBe(hash(stage.template.raw));
+    }
+    const downloads = stage.server.requests.filter(
+      ({ path, headers }) => path === '/whole.xz' && !headers.range,
+    );
+    expect(downloads.length).toBeLessThanOrEqual(1);
+    const named = resultOf(await desk.run(['cp', 'small', 'named.img', '--json', ...stage.source]));
+    expect(named).toMatchObject({ sourceFormat: 'xz', size: TEMPLATE_SIZE });
+    expect(hash(desk.file('named.img'))).toBe(hash(stage.template.raw));
+  });
+
+  it('leaves nothing when it fails', async () => {
+    await using other = await newDesk();
+    const failed = async (...args: string[]): Promise<string> =>
+      failureOf(await other.run(['cp', ...args, '--json'])).summary;
+    writeFileSync(other.file('bad.xz'), flipBit(stage.template.xz, Math.floor(stage.template.xz.length / 2)));
+    const gz = readFileSync(`${stage.folder}/disk.gz`);
+    writeFileSync(other.file('bad.gz'), flipBit(gz, Math.floor(gz.length / 2)));
+    writeFileSync(other.file('taken'), 'x');
+    expect(await failed('bad.xz', 'out')).toMatch(/^5 TSB_XZ_CORRUPT/);
+    expect(await failed('bad.gz', 'out')).toMatch(/^5 /);
+    expect(await failed('./none', 'out')).toBe('3 TSB_NOT_FOUND');
+    expect(await failed(packed, 'taken')).toBe('7 TSB_OUTPUT_EXISTS');
+    expect(await failed('bad.xz', 'bad.xz', '-f')).toBe('2 TSB_USAGE');
+    expect(await failed(packed, 'out', '-p', '9')).toBe('8 TSB_PARTITION_NOT_FOUND');
+    expect(await failed(packed, '-')).toBe('2 TSB_USAGE');
+    expect(await failed(packed, 'out', '--require-verified')).toMatch(/TSB_NOT_VERIFIED$/);
+    expect(await litter(other, ['bad.gz', 'bad.xz', 'taken'])).toEqual([]);
+  });
+});
