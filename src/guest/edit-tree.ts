@@ -1,6 +1,7 @@
 import { byteComponents, toByteString } from './byte-path.js';
-import type { FileAttributes, FileContent } from './guest.js';
+import type { FileAttributes, FileContent, SpecialFile } from './guest.js';
 import { existing, findNode } from './read-files.js';
+import { assertUnprotected, assertUnprotectedPlace } from './protection.js';
 import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
 import type { Tree, TreeNode } from './tree.js';
 
@@ -20,10 +21,13 @@ export async function writeFile(
   const old = place.node;
   if (old && old.type !== 'file')
     throw pathError(tree, path, `a ${old.type}, not a regular file`, 'not-file');
+  if (old) assertUnprotected(tree, path, old);
+  else assertUnprotectedPlace(tree, path, place);
   const xattrs = old ? new Map(await tree.xattrs(old)) : undefined;
   CONTENT_BOUND.forEach((name) => xattrs?.delete(name));
   const node = newNode(tree, { ...old, type: 'file', mode: old?.mode ?? 0o644, xattrs }, file.attributes);
-  await setEntry(tree, place, { ...node, content: file.content });
+  const replaced = [...(old?.replaced ?? []), ...(old?.base ? [old.base.id] : [])];
+  await setEntry(tree, place, { ...node, content: file.content, replaced });
 }
 
 /** {@link Guest.mkdir} on a tree. */
@@ -37,6 +41,7 @@ export async function makeFolder(
   for (const each of options.parents ? paths : [path]) {
     const place = await resolvePath(tree, each, 'links');
     if (!place.node) {
+      assertUnprotectedPlace(tree, each, place);
       await setEntry(tree, place, newNode(tree, { type: 'directory', mode: 0o755 }, options));
     } else if (!options.parents) {
       throw pathError(tree, each, 'exists already', 'exists');
@@ -47,8 +52,12 @@ export async function makeFolder(
 }
 
 /** {@link Guest.symlink} on a tree. */
-export async function makeSymlink(tree: Tree, target: string, path: string): Promise<void> {
-  const bytes = toByteString(target);
+export async function makeSymlink(
+  tree: Tree,
+  path: string,
+  link: { target: string; attributes: Omit<FileAttributes, 'mode'> },
+): Promise<void> {
+  const bytes = toByteString(link.target);
   if (bytes === '' || bytes.length > MAX_TARGET || bytes.includes('\0')) {
     throw pathError(
       tree,
@@ -59,7 +68,31 @@ export async function makeSymlink(tree: Tree, target: string, path: string): Pro
   }
   const place = await resolvePath(tree, path, 'parents');
   assertReplaceable(tree, path, place);
-  await setEntry(tree, place, { ...newNode(tree, { type: 'symlink', mode: 0o777 }, {}), target: bytes });
+  const node = newNode(tree, { type: 'symlink', mode: 0o777 }, { ...link.attributes, mode: undefined });
+  await setEntry(tree, place, { ...node, target: bytes });
+}
+
+const MAX_MAJOR = 0xfff;
+/** What debugfs can make. */
+const MAX_MINOR = 0xffff;
+
+/** {@link Guest.makeNode} on a tree. */
+export async function makeNode(
+  tree: Tree,
+  path: string,
+  file: { node: SpecialFile; attributes: FileAttributes },
+): Promise<void> {
+  const { type } = file.node;
+  const place = await resolvePath(tree, path, 'parents');
+  assertReplaceable(tree, path, place);
+  const node = newNode(tree, { type, mode: 0o644 }, file.attributes);
+  if (file.node.type === 'fifo') return setEntry(tree, place, node);
+  const { major, minor } = file.node.device;
+  const fits = (value: number, max: number): boolean => Number.isInteger(value) && value >= 0 && value <= max;
+  if (!fits(major, MAX_MAJOR) || !fits(minor, MAX_MINOR)) {
+    throw pathError(tree, path, `a device ${major}:${minor} cannot be made`, 'unsupported');
+  }
+  return setEntry(tree, place, { ...node, device: { major, minor } });
 }
 
 /** {@link Guest.hardLink} on a tree. */
@@ -67,6 +100,7 @@ export async function makeHardLink(tree: Tree, from: string, path: string): Prom
   const node = await findNode(tree, from, 'parents');
   if (node.type === 'directory')
     throw pathError(tree, from, 'a folder cannot have another name', 'is-folder');
+  assertUnprotected(tree, from, node);
   const place = await resolvePath(tree, path, 'parents');
   assertReplaceable(tree, path, place);
   await setEntry(tree, place, node);
@@ -78,6 +112,7 @@ export async function rename(tree: Tree, from: string, to: string): Promise<void
   const node = existing(tree, from, source);
   const place = await resolvePath(tree, to, 'parents');
   if (place.node === node) return;
+  assertUnprotectedPlace(tree, from, source);
   assertReplaceable(tree, to, place);
   if (source.path.every((name, index) => place.path[index] === name)) {
     throw pathError(tree, to, `is inside ${from}, which is to be moved there`, 'unsupported');
@@ -121,6 +156,7 @@ export async function remove(tree: Tree, path: string, recursive: 'recursive' | 
 async function removeNode(tree: Tree, place: Place & { node: TreeNode }): Promise<void> {
   // A damaged filesystem can have a folder inside itself.
   if (place.path.length > MAX_DEPTH) throw pathError(tree, pathText(place.path), 'too deep', 'unsupported');
+  assertUnprotectedPlace(tree, pathText(place.path), place);
   if (place.node.type === 'directory') {
     for (const name of [...(await tree.entries(place.node)).entries.keys()]) {
       const node = await tree.child(place.node, name);
@@ -130,13 +166,26 @@ async function removeNode(tree: Tree, place: Place & { node: TreeNode }): Promis
   await dropEntry(tree, place);
 }
 
+/** {@link Guest.scrub} on a tree. */
+export async function scrub(tree: Tree, path: string): Promise<void> {
+  const place = await resolvePath(tree, path, 'links');
+  const node = existing(tree, path, place);
+  if (node.type !== 'file') throw pathError(tree, path, `a ${node.type}, not a regular file`, 'not-file');
+  assertUnprotectedPlace(tree, path, place);
+  for (const id of node.replaced ?? []) tree.scrubbed.set(id, { path, role: 'earlier' });
+  if (node.base) tree.scrubbed.set(node.base.id, { path, role: 'itself' });
+  await dropEntry(tree, { ...place, node });
+}
+
 /** Changes mode, owner, time of the file that `path` leads to. */
 export async function changeAttributes(
   tree: Tree,
   path: string,
   change: { mode?: number; uid?: number; gid?: number; mtime?: number },
 ): Promise<void> {
-  Object.assign(await findNode(tree, path, 'links'), change);
+  const node = await findNode(tree, path, 'links');
+  assertUnprotected(tree, path, node);
+  Object.assign(node, change);
 }
 
 /** Sets an extended attribute of what `path` leads to, or removes it when there is no value. */
@@ -147,6 +196,8 @@ export async function changeXattr(
 ): Promise<void> {
   const node = await findNode(tree, path, 'links');
   const xattrs = await tree.xattrs(node);
+  if (attribute.value === undefined && !xattrs.has(attribute.name)) return;
+  assertUnprotected(tree, path, node);
   if (attribute.value) xattrs.set(attribute.name, Buffer.from(attribute.value));
   else xattrs.delete(attribute.name);
   node.changedXattrs.add(attribute.name);
@@ -175,6 +226,7 @@ function assertReplaceable(tree: Tree, path: string, place: Place): void {
   if (place.name === '' || place.node?.type === 'directory') {
     throw pathError(tree, path, 'there is a folder of that name', 'is-folder');
   }
+  assertUnprotectedPlace(tree, path, place);
 }
 
 async function setEntry(tree: Tree, place: Place, node: TreeNode): Promise<void> {

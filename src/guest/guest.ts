@@ -15,6 +15,14 @@ export interface FileStat {
   readonly links: number;
   /** What tells it from the other files of its filesystem (its inode number); undefined for one that is not on the disk yet. */
   readonly id: number | undefined;
+  /** Which device a character or block special file stands for. */
+  readonly device?: DeviceNumber | undefined;
+}
+
+/** A device as the kernel numbers it. */
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
 }
 
 /** One name in a folder. */
@@ -44,6 +52,10 @@ export interface FileAttributes {
 
 /** Text, bytes, or a file of the host whose content is copied when the changes are committed. */
 export type FileContent = string | Uint8Array | { readonly hostFile: string };
+
+/** A file that is neither content, folder nor link. */
+export type SpecialFile =
+  { readonly type: 'fifo' } | { readonly type: 'character' | 'block'; readonly device: DeviceNumber };
 
 /**
  * The reading half of a guest: the files of one operating system. Paths are absolute, `/`-separated and UTF-8.
@@ -87,21 +99,36 @@ export interface Guest extends GuestFiles, AsyncDisposable {
    * Makes `path` a regular file with this content. An existing file is replaced and what `attributes` leaves out
    * (mode, owner, extended attributes) is kept; its other hard links keep the old content. A new file is 0644 root:root.
    * A link is followed, also to a target that does not exist yet. TSB_GUEST when it is a folder or its parent is missing.
+   * A stream is read to its end by this call, and kept in a temporary file.
    */
-  writeFile(path: string, content: FileContent, attributes?: FileAttributes): Promise<void>;
+  writeFile(
+    path: string,
+    content: FileContent | AsyncIterable<Uint8Array>,
+    attributes?: FileAttributes,
+  ): Promise<void>;
   /**
    * Makes a folder (0755 root:root). With `parents`, missing parents too, and an existing folder is fine; attributes go to
    * the folders that are made.
    */
   mkdir(path: string, options?: FileAttributes & { parents?: boolean | undefined }): Promise<void>;
-  /** Makes `path` a symbolic link that says `target`; an existing file or link there is replaced, a folder is an error. */
-  symlink(target: string, path: string): Promise<void>;
+  /**
+   * Makes `path` a symbolic link that says `target`; an existing file or link there is replaced, a folder is an error.
+   * The mode of a link means nothing.
+   */
+  symlink(target: string, path: string, attributes?: Omit<FileAttributes, 'mode'>): Promise<void>;
+  /** Makes `path` a device or fifo (0644 root:root); an existing file or link there is replaced, a folder is an error. */
+  makeNode(path: string, node: SpecialFile, attributes?: FileAttributes): Promise<void>;
   /** Makes `path` another name of the file `existing` (links not followed). */
   hardLink(existing: string, path: string): Promise<void>;
   /** Gives a file, link or folder another name, replacing a file or link of that name. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file, a link (not its target), an empty folder, or with `recursive` a folder with all in it. */
   remove(path: string, options?: { recursive?: boolean | undefined }): Promise<void>;
+  /**
+   * Removes a regular file and makes sure at `commit()` that what it held on the disk until now is nowhere in the image any
+   * more. TSB_GUEST, at the latest at `commit()`, when it has other names, because their content would have to go too.
+   */
+  scrub(path: string): Promise<void>;
   /** Sets the permission bits; links followed. */
   chmod(path: string, mode: number): Promise<void>;
   /** Sets the owner; links followed. */

@@ -127,6 +127,7 @@ async function statOf(node: TreeNode, tree: Tree): Promise<FileStat> {
     size: await sizeOf(node, tree),
     links: node.base?.links ?? 1,
     id: node.base?.id,
+    device: node.device ?? node.base?.device,
   };
 }
 

@@ -83,6 +83,7 @@ export type PathProblem =
   | 'exists'
   | 'loop'
   | 'too-large'
+  | 'immutable'
   | 'unsupported';
 
 /** A TSB_GUEST error about `path`, with the kind of problem as `details.reason`. */

@@ -1,4 +1,4 @@
-import type { FileContent, FileType } from './guest.js';
+import type { DeviceNumber, FileContent, FileType } from './guest.js';
 
 /** How a filesystem names its files internally: the inode number. */
 export type BaseId = number;
@@ -15,6 +15,10 @@ export interface BaseFile {
   readonly links: number;
   /** It has extended attributes outside its inode, which are not freed with it. */
   readonly outerAttributes: boolean;
+  /** Of device files. */
+  readonly device?: DeviceNumber | undefined;
+  /** What chattr(1) has forbidden for it. */
+  readonly protection?: 'immutable' | 'append-only' | undefined;
 }
 
 /** The unchanged filesystem below a {@link Tree}. Names and targets are byte strings. */
@@ -40,6 +44,10 @@ export interface TreeNode {
   readonly content?: FileContent;
   /** New symbolic links. */
   readonly target?: string;
+  /** New regular files: the files of the base that they came in the place of, one after the other. */
+  readonly replaced?: readonly BaseId[];
+  /** New device files. */
+  readonly device?: DeviceNumber;
   /** Folders, once looked into. */
   folder?: Folder;
   /** Extended attributes, once looked at. */
@@ -62,6 +70,14 @@ export interface RemovedFolder {
   readonly node: LoadedNode;
 }
 
+/** Why a file of the base is to be scrubbed. */
+export interface ScrubbedFile {
+  /** The path that was asked for. */
+  readonly path: string;
+  /** `itself`: it must have no other name; `earlier`: it had this place before, and may live on elsewhere. */
+  readonly role: 'itself' | 'earlier';
+}
+
 /** A file of the base with its changes. */
 export type LoadedNode = TreeNode & { readonly base: BaseFile };
 
@@ -80,6 +96,8 @@ export interface Tree {
   loadedNode(id: BaseId): LoadedNode | undefined;
   /** Base folders that were removed, children before their parents. */
   readonly removedFolders: RemovedFolder[];
+  /** Files of the base of whose content nothing may remain. */
+  readonly scrubbed: Map<BaseId, ScrubbedFile>;
   child(folder: TreeNode, name: string): Promise<TreeNode | undefined>;
   entries(folder: TreeNode): Promise<Folder>;
   xattrs(node: TreeNode): Promise<Map<string, Buffer>>;
@@ -103,6 +121,7 @@ export function openTree(base: BaseFilesystem, now: number): Tree {
     loaded: () => nodes.values(),
     loadedNode: (id) => nodes.get(id),
     removedFolders: [],
+    scrubbed: new Map(),
     async child(folder, name) {
       const entry = (await tree.entries(folder)).entries.get(name);
       return typeof entry === 'number' ? load(entry) : entry;

@@ -48,6 +48,9 @@ async function compare(base: BaseFilesystem, what: Comparison): Promise<void> {
   if (node.target !== undefined && (await base.target(found.id)) !== node.target) {
     throw difference(base, name, 'has another target');
   }
+  const { device } = node;
+  if (device && (found.device?.major !== device.major || found.device.minor !== device.minor))
+    throw difference(base, name, 'is another device');
   if (node.content !== undefined) await compareContent(base, what);
 }
 

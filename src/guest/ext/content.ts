@@ -27,7 +27,7 @@ export async function readContent(
 }
 
 /** Whether the content is kept in the inode: a short symbolic link, or a file with inline data. */
-function isInline(inode: ExtInode): boolean {
+export function isInline(inode: ExtInode): boolean {
   if (inode.flags & INODE_FLAG.inlineData) return true;
   return inode.type === 'symlink' && inode.size < inode.map.length && !(inode.flags & INODE_FLAG.extents);
 }

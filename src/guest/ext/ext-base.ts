@@ -1,8 +1,8 @@
 import { TsbuilderError } from '../../errors.js';
-import type { BaseFilesystem } from '../tree.js';
+import type { BaseFile, BaseFilesystem } from '../tree.js';
 import { readContent } from './content.js';
 import { readDirectory } from './directory.js';
-import { ROOT_INO, readInode } from './inode.js';
+import { INODE_FLAG, ROOT_INO, readInode } from './inode.js';
 import { type ExtVolume, INCOMPAT } from './volume.js';
 import { readXattrs } from './xattr.js';
 
@@ -15,9 +15,21 @@ export function extBase(volume: ExtVolume): BaseFilesystem {
     name: volume.source.name,
     rootId: ROOT_INO,
     async file(id) {
-      const { type, mode, uid, gid, size, mtime, links, attributeBlock } = await inode(id);
+      const { type, mode, uid, gid, size, mtime, links, attributeBlock, device, flags } = await inode(id);
       const outerAttributes = attributeBlock !== 0 || (volume.super.incompat & INCOMPAT.attributeInode) !== 0;
-      return { id, type, mode, uid, gid, size, mtime, links, outerAttributes };
+      return {
+        id,
+        type,
+        mode,
+        uid,
+        gid,
+        size,
+        mtime,
+        links,
+        outerAttributes,
+        device,
+        protection: protectionOf(flags),
+      };
     },
     entries: async (id) => readDirectory(volume, await inode(id)),
     content: async (id, range) => readContent(volume, await inode(id), range),
@@ -33,4 +45,9 @@ export function extBase(volume: ExtVolume): BaseFilesystem {
     },
     xattrs: async (id) => readXattrs(volume, await inode(id)),
   };
+}
+
+function protectionOf(flags: number): BaseFile['protection'] {
+  if (flags & INODE_FLAG.immutable) return 'immutable';
+  return flags & INODE_FLAG.appendOnly ? 'append-only' : undefined;
 }

@@ -6,15 +6,18 @@ import {
   changeXattr,
   makeFolder,
   makeHardLink,
+  makeNode,
   makeSymlink,
   remove,
   rename,
+  scrub,
   writeFile,
 } from '../edit-tree.js';
-import type { Guest, GuestFiles } from '../guest.js';
+import type { FileContent, Guest, GuestFiles } from '../guest.js';
 import { type GuestOs, inspectGuest } from '../inspect.js';
 import { guestFiles } from '../read-files.js';
 import { labelNewFiles } from '../selinux/label-new-files.js';
+import { openSpool } from '../spool.js';
 import { type Tree, openTree } from '../tree.js';
 import { checkCommit } from './check-commit.js';
 import type { ExtTarget } from './e2fs-run.js';
@@ -22,6 +25,7 @@ import { extBase } from './ext-base.js';
 import { planCommit } from './plan-commit.js';
 import { recoverFilesystem } from './recover.js';
 import { runCommit } from './run-commit.js';
+import { eraseRemains, findRemains } from './scrub-blocks.js';
 import { type ExtSuper, openExtVolume } from './volume.js';
 
 /** Which filesystem of a disk to open, and how. */
@@ -107,16 +111,25 @@ async function extGuest(from: { disk: ByteSource; source: ByteSource; target: Ex
     (job) => job(),
   );
   const os = await inspectGuest(inside);
+  const spool = openSpool();
+  const settle = async (content: FileContent | AsyncIterable<Uint8Array>): Promise<FileContent> =>
+    isStream(content) ? spool.keep(content) : content;
   return {
     os,
     ...guestFiles(() => tree, serially),
-    writeFile: (path, content, attributes = {}) =>
-      serially(() => writeFile(tree, path, { content, attributes })),
+    // A stream may read from this guest, so it is read to its end before the tree's turn.
+    async writeFile(path, content, attributes = {}) {
+      const settled = await settle(content);
+      await serially(() => writeFile(tree, path, { content: settled, attributes }));
+    },
     mkdir: (path, attributes = {}) => serially(() => makeFolder(tree, path, attributes)),
-    symlink: (to, path) => serially(() => makeSymlink(tree, to, path)),
+    symlink: (to, path, attributes = {}) =>
+      serially(() => makeSymlink(tree, path, { target: to, attributes })),
+    makeNode: (path, node, attributes = {}) => serially(() => makeNode(tree, path, { node, attributes })),
     hardLink: (existing, path) => serially(() => makeHardLink(tree, existing, path)),
     rename: (old, path) => serially(() => rename(tree, old, path)),
     remove: (path, how) => serially(() => remove(tree, path, how?.recursive ? 'recursive' : 'single')),
+    scrub: (path) => serially(() => scrub(tree, path)),
     chmod: (path, mode) => serially(() => changeAttributes(tree, path, { mode })),
     chown: (path, owner) => serially(() => changeAttributes(tree, path, owner)),
     setTime: (path, mtime) => serially(() => changeAttributes(tree, path, { mtime })),
@@ -124,21 +137,37 @@ async function extGuest(from: { disk: ByteSource; source: ByteSource; target: Ex
     removeXattr: (path, name) => serially(() => changeXattr(tree, path, { name, value: undefined })),
     commit: () =>
       serially(async () => {
-        await commit(tree, { os, files: inside, target, reread: fresh });
+        await commit(tree, { os, files: inside, target, source, reread: fresh });
         tree = await fresh();
       }),
-    [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await spool[Symbol.asyncDispose]();
+      await disk[Symbol.asyncDispose]();
+    },
   };
 }
 
 async function commit(
   tree: Tree,
-  how: { os: GuestOs; files: GuestFiles; target: ExtTarget; reread: () => Promise<Tree> },
+  how: {
+    os: GuestOs;
+    files: GuestFiles;
+    target: ExtTarget;
+    source: ByteSource;
+    reread: () => Promise<Tree>;
+  },
 ): Promise<void> {
+  const { target, source } = how;
   if (how.os.selinux) await labelNewFiles(tree, how.files, how.os.selinux);
   const plan = await planCommit(tree);
   if (plan.script.length === 0) return;
-  await runCommit(how.target, plan, async () => checkCommit((await how.reread()).base, plan));
+  const remains = await findRemains(await openExtVolume(source, target.signal), plan.scrubbed);
+  await runCommit(target, plan, async () => checkCommit((await how.reread()).base, plan));
+  await eraseRemains(target, await openExtVolume(source, target.signal), remains);
+}
+
+function isStream(content: FileContent | AsyncIterable<Uint8Array>): content is AsyncIterable<Uint8Array> {
+  return typeof content === 'object' && Symbol.asyncIterator in content;
 }
 
 /** Runs jobs one after the other, in the order in which they were given; one that fails does not stop the next. */

@@ -7,6 +7,7 @@ import {
   type TreeNode,
   entryId,
 } from '../tree.js';
+import { pathError } from '../resolve-path.js';
 import { hereWord, inodeWord, quoteWord, scriptLine } from './debugfs-script.js';
 import { setAttributes } from './script-attributes.js';
 
@@ -27,6 +28,8 @@ export interface CommitPlan {
    * as used (or its count of users too high): `e2fsck -p` has to finish the work.
    */
   leaves: boolean;
+  /** Numbers of freed files whose blocks are to be overwritten; nothing of the script comes to lie on them. */
+  readonly scrubbed: BaseId[];
 }
 
 interface Draft extends CommitPlan {
@@ -39,22 +42,52 @@ interface Draft extends CommitPlan {
 
 /**
  * Turns the changes of `tree` into one debugfs script: names are removed first, then unused files freed, then new ones
- * made, then attributes set. Existing files are addressed by inode number, so only new names are ever quoted.
+ * made, then attributes set, and files to be scrubbed freed last, so that nothing new gets their blocks. Existing files are addressed by inode number, so only new names are ever quoted.
  *
- * @throws TSB_GUEST when a name cannot be expressed in a script
+ * @throws TSB_GUEST when a name cannot be expressed in a script, or a file to be scrubbed has other names
  */
 export async function planCommit(tree: Tree): Promise<CommitPlan> {
-  const lists = { script: [], inputs: new Map(), added: [], changed: [], gone: [], leaves: false };
+  const lists = {
+    script: [],
+    inputs: new Map(),
+    added: [],
+    changed: [],
+    gone: [],
+    leaves: false,
+    scrubbed: [],
+  };
   const draft: Draft = { ...lists, tree, linkChange: new Map(), newNames: new Map() };
   const folders = [...tree.loaded()].filter((node) => node.folder !== undefined);
   folders.forEach((folder) => unlinkNames(draft, folder));
   for (const { parent, name, node } of tree.removedFolders) removeFolder(draft, { parent, name, node });
   folders.forEach((folder) => countNames(draft, folder));
   const files = [...tree.loaded()].filter((node) => !node.removed);
-  for (const node of files) if (linksAfter(draft, node) === 0) freeFile(draft, node);
+  const [freed, kept] = partition(files, (node) => linksAfter(draft, node) === 0);
+  const [scrubbed, plainlyFreed] = partition(freed, (node) => tree.scrubbed.has(node.base.id));
+  kept.forEach((node) => assertNotScrubbed(tree, node));
+  plainlyFreed.forEach((node) => freeFile(draft, node));
   addNames(draft, await tree.root(), []);
-  files.filter((node) => linksAfter(draft, node) !== 0).forEach((node) => changeFile(draft, node));
+  kept.forEach((node) => changeFile(draft, node));
+  for (const node of scrubbed) {
+    freeFile(draft, node);
+    draft.scrubbed.push(node.base.id);
+  }
   return draft;
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}
+
+function assertNotScrubbed(tree: Tree, node: LoadedNode): void {
+  const scrubbed = tree.scrubbed.get(node.base.id);
+  if (scrubbed?.role !== 'itself') return;
+  throw pathError(
+    tree,
+    scrubbed.path,
+    'cannot be scrubbed, because the file has other names (hard links)',
+    'unsupported',
+  );
 }
 
 /** Drops names of files that are gone or replaced. */
@@ -159,10 +192,14 @@ function createFile(draft: Draft, node: TreeNode, path: readonly string[]): void
     draft.script.push(scriptLine('mkdir', name), scriptLine('cd', hereWord(path.at(-1) ?? '')));
     addNames(draft, node, path);
     draft.script.push(scriptLine('cd', '..'));
-  } else {
+  } else if (node.type === 'file') {
     const input = `content${draft.inputs.size}`;
     draft.inputs.set(input, node.content ?? '');
     draft.script.push(scriptLine('write', input, name));
+  } else {
+    const { major, minor } = node.device ?? { major: 0, minor: 0 };
+    const kind = node.type === 'fifo' ? ['p'] : [node.type === 'block' ? 'b' : 'c', major, minor];
+    draft.script.push(scriptLine('mknod', name, ...kind));
   }
   setAttributes(draft, node, { word: hereWord(path.at(-1) ?? ''), now: draft.tree.now });
 }

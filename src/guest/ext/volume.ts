@@ -9,6 +9,8 @@ export interface ExtSuper {
   readonly freeInodes: number;
   readonly firstDataBlock: number;
   readonly blocksPerGroup: number;
+  /** How many blocks one bit of a block bitmap stands for. */
+  readonly clusterBlocks: number;
   readonly inodesPerGroup: number;
   readonly inodeCount: number;
   readonly inodeSize: number;
@@ -17,6 +19,8 @@ export interface ExtSuper {
   readonly firstMetaGroup: number;
   readonly incompat: number;
   readonly roCompat: number;
+  /** The inode that holds the journal, or 0 when there is none in this filesystem. */
+  readonly journalInode: number;
   /** The journal holds writes that are not in place yet. */
   readonly needsRecovery: boolean;
   /** Unmounted cleanly and no errors recorded. */
@@ -43,6 +47,9 @@ export const INCOMPAT = {
 /** Incompatible features that this reader understands or that do not matter to it: all but compression, dirdata, journal devices. */
 const KNOWN_INCOMPAT =
   0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000;
+
+const COMPAT_JOURNAL = 0x4;
+const RO_BIGALLOC = 0x200;
 
 const SUPER_OFFSET = 1024;
 const MAGIC = 0xef53;
@@ -81,6 +88,7 @@ function parseSuper(raw: Buffer): ExtSuper {
   const incompat = raw.readUInt32LE(96);
   const is64 = (incompat & INCOMPAT.bit64) !== 0;
   const high = (at: number): number => (is64 ? raw.readUInt32LE(at) * 2 ** 32 : 0);
+  const roCompat = raw.readUInt32LE(100);
   const dynamic = raw.readUInt32LE(76) >= 1;
   const uuid = raw.toString('hex', 104, 120).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   return {
@@ -90,13 +98,16 @@ function parseSuper(raw: Buffer): ExtSuper {
     freeInodes: raw.readUInt32LE(16),
     firstDataBlock: raw.readUInt32LE(20),
     blocksPerGroup: raw.readUInt32LE(32),
+    clusterBlocks:
+      roCompat & RO_BIGALLOC ? 2 ** Math.min(raw.readUInt32LE(28) - raw.readUInt32LE(24), 20) : 1,
     inodesPerGroup: raw.readUInt32LE(40),
     inodeCount: raw.readUInt32LE(0),
     inodeSize: dynamic ? raw.readUInt16LE(88) : 128,
     descriptorSize: is64 ? raw.readUInt16LE(254) : 32,
     firstMetaGroup: incompat & INCOMPAT.metaBg ? raw.readUInt32LE(260) : Infinity,
     incompat,
-    roCompat: raw.readUInt32LE(100),
+    roCompat,
+    journalInode: raw.readUInt32LE(92) & COMPAT_JOURNAL ? raw.readUInt32LE(224) : 0,
     needsRecovery: (incompat & INCOMPAT.recover) !== 0,
     clean: (raw.readUInt16LE(58) & 0x3) === 1,
     uuid,
@@ -123,6 +134,7 @@ function checkSuper(volume: { source: ByteSource }, s: ExtSuper): void {
     throw corrupt(volume, `${s.blocksPerGroup} blocks per group`);
   if (s.inodesPerGroup === 0 || s.inodesPerGroup > bits)
     throw corrupt(volume, `${s.inodesPerGroup} inodes per group`);
+  if (s.clusterBlocks < 1) throw corrupt(volume, 'clusters smaller than blocks');
   if (s.firstDataBlock > 1) throw corrupt(volume, `first data block ${s.firstDataBlock}`);
   if (s.blockCount === 0 || s.blockCount * s.blockSize > volume.source.size) {
     throw corrupt(
