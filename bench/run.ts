@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { repositoryFolder, prepareInputs, type Inputs } from './inputs.js';
 import { type Contender, compare } from './measure.js';
 import { copiers, randomReaders, writeOffsets } from './serve-reads.js';
+import { booters, startTemplateServer } from './serve-boot.js';
 import { type Row, formatMarkdown, formatSvg } from './report.js';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -105,7 +106,7 @@ function starters(): Contender[] {
   ];
 }
 
-function comparisons(inputs: Inputs): Comparison[] {
+function comparisons(inputs: Inputs, url: string): Comparison[] {
   const served = { cli: CLI, template: inputs.template, scratch: SCRATCH };
   return [
     {
@@ -152,6 +153,14 @@ function comparisons(inputs: Inputs): Comparison[] {
       about: 'nbdcopy from the server to a new file.',
       contenders: copiers(served),
     },
+    {
+      id: 'boot',
+      title: 'Serve: boot over HTTP',
+      about:
+        'From the start of the server to a login prompt in QEMU without KVM; the compressed template stays on a web server, what the guest ' +
+        'writes is thrown away.',
+      contenders: booters(CLI, url),
+    },
     { id: 'start', title: 'Start-up', about: 'Bare start of the program.', contenders: starters() },
   ];
 }
@@ -166,8 +175,9 @@ await mkdir(SCRATCH, { recursive: true });
 const wanted = process.argv.slice(2);
 const rows: Row[] = [];
 const inputs = await prepareInputs(CLI, SCRATCH);
+await using web = await startTemplateServer(inputs.template);
 await writeOffsets({ cli: CLI, template: inputs.template, scratch: SCRATCH });
-for (const { id, title, about, contenders } of comparisons(inputs)) {
+for (const { id, title, about, contenders } of comparisons(inputs, web.url)) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;
   console.error(title);
   const results = await compare(contenders, {

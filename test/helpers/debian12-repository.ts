@@ -16,6 +16,7 @@ const WEEK_MS = 7 * 86_400_000;
 /** What decides about the content of the template. */
 const INPUTS = [
   'templates/debian-12.yaml',
+  'src/xz/block-map.ts',
   ...['compress', 'ext4', 'gpt-uefi', 'identity', 'tree'].map((part) => `src/build/template-${part}.ts`),
 ];
 
