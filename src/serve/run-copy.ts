@@ -1,17 +1,14 @@
 import { type TargetRequest, type WritableContent, openContentTarget } from '../build/content-target.js';
-import { openDiskContent } from '../build/disk-content.js';
-import { isQcow2 } from '../image/qcow2-info.js';
+import type { DiskContent } from '../build/disk-content.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { newCounters } from '../io/counters.js';
-import { openFileSource } from '../io/file-source.js';
-import { openAnySource } from '../io/open-any-source.js';
-import { isXz } from '../xz/xz-index.js';
 import { defaultCacheBytes } from './cache-bytes.js';
 import { locateDisk } from './disk-location.js';
 import { streamOfDisk } from './disk-stream.js';
 import { type ServedDisk, type ServedDiskOptions, openServedDisk } from './open-disk.js';
 import { openImage } from './open-image.js';
 import { orDispose } from './or-dispose.js';
+import { openPlainImage } from './plain-image.js';
 
 /** What to copy, and how: the options of the output, and of opening the image. */
 export interface CopyRequest extends TargetRequest {
@@ -55,31 +52,18 @@ interface Opened extends AsyncDisposable {
 }
 
 async function openContent(request: CopyRequest, scratchFor: string | undefined): Promise<Opened> {
-  const { input, partition, requireVerified, signal } = request;
+  const { input, partition, requireVerified, http, progress, signal } = request;
   const options = diskOptions(request);
   const location = await locateDisk(input);
   if (location.kind === 'template' || partition !== undefined || requireVerified) {
     return streamed(await openServedDisk(input, options), signal);
   }
-  const { progress, http } = request;
-  const file = location.kind === 'file' ? await openFileSource(location.path) : undefined;
-  const source = file ?? (await openAnySource(input, { scratchFor, progress, http, signal }));
-  const whole = await orDispose(source, () => openWholeXz(source, signal));
-  return whole ?? streamed(await openImage({ source, fd: file?.fd }, options), signal);
+  const image = await openPlainImage(location, { scratchFor, progress, http, signal });
+  return image.xz ? wholeXz(image.xz, image.source) : streamed(await openImage(image, options), signal);
 }
 
-/**
- * An xz file is decoded straight into the output: every block once, in any order, without a cache. Undefined when it is none, or has
- * a qcow2 image inside: `source` stays open then.
- */
-async function openWholeXz(source: ByteSource, signal: AbortSignal): Promise<Opened | undefined> {
-  if (!isXz(await source.read(0, Math.min(6, source.size), signal))) return undefined;
-  const content = await openDiskContent(source, { signal });
-  const isInner = content.size >= 4 && isQcow2(await content.disk.read(0, 4, signal));
-  if (isInner) {
-    await content[Symbol.asyncDispose]();
-    return undefined;
-  }
+/** Decoded straight into the output: every block once, in any order, without a cache. */
+function wholeXz(content: DiskContent, source: ByteSource): Opened {
   return {
     content,
     format: 'xz',

@@ -1,6 +1,10 @@
 import { newCounters } from '../io/counters.js';
+import { type DiskSource, opaqueDisk } from '../io/disk-source.js';
+import { locateDisk } from './disk-location.js';
 import { type ImageFiles, openImageFiles } from './image-files.js';
 import { type ServedDiskOptions, openServedDisk } from './open-disk.js';
+import { openImage } from './open-image.js';
+import { openPlainImage } from './plain-image.js';
 
 /** Memory for decoded blocks: enough for the few that looking at files needs. */
 const CACHE_BYTES = 256 * 1024 * 1024;
@@ -14,14 +18,31 @@ export interface LookRequest {
 }
 
 /**
- * Opens the filesystem that `request` means, runs `look`, and closes all again. Only the blocks that are needed are fetched and
- * decoded.
+ * Opens the filesystem that `request` means, runs `look`, and closes all again. Only what is needed is fetched and decoded: of a plain
+ * xz file the beginnings of blocks, of everything else whole blocks.
  *
  * @throws as `openServedDisk` and `openImageFiles`, and what `look` throws
  */
 export async function lookInto<T>(request: LookRequest, look: (found: ImageFiles) => Promise<T>): Promise<T> {
-  const { src, partition, open } = request;
-  await using disk = await openServedDisk(src, { ...open, cacheBytes: CACHE_BYTES, counters: newCounters() });
+  const { partition, open } = request;
   const { progress, signal } = open;
+  await using disk = await openDisk(request);
   return await look(await openImageFiles(disk, { partition, progress, signal }));
+}
+
+async function openDisk({ src, open }: LookRequest): Promise<DiskSource> {
+  const options = { ...open, cacheBytes: CACHE_BYTES, counters: newCounters() };
+  const location = await locateDisk(src);
+  if (location.kind === 'template' || open.requireVerified) return openServedDisk(src, options);
+  const { http, progress, signal } = open;
+  const image = await openPlainImage(location, { http, progress, signal });
+  const { xz, source } = image;
+  if (!xz) return openImage(image, options);
+  return {
+    ...opaqueDisk(xz.disk),
+    async [Symbol.asyncDispose]() {
+      await xz[Symbol.asyncDispose]();
+      await source[Symbol.asyncDispose]();
+    },
+  };
 }
