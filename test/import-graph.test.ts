@@ -4,14 +4,15 @@ import { describe, expect, it } from 'vitest';
 
 const SRC = join(import.meta.dirname, '..', 'src');
 
-/** What each folder of src/ may import besides itself; the ground (io, errors, progress) is open to all. */
-const GROUND = ['io', 'errors', 'progress'];
+/** What each folder of src/ may import besides itself; the ground (io, errors, progress, probe) is open to all. */
+const GROUND = ['io', 'errors', 'progress', 'probe'];
 const FORMATS = ['xz', 'gzip', 'zstd', 'image', 'guest', 'segment-cache'];
 const DOMAIN = ['index-repo', 'resize', 'customize', 'nbd'];
 const ALLOWED: Record<string, readonly string[]> = {
   errors: [],
   progress: [],
   io: ['errors', 'progress'],
+  probe: ['io', 'errors', 'progress'],
   ...Object.fromEntries(FORMATS.map((folder) => [folder, GROUND])),
   ...Object.fromEntries(DOMAIN.map((folder) => [folder, [...FORMATS, ...GROUND]])),
   build: [...DOMAIN, ...FORMATS, ...GROUND],

@@ -1,7 +1,7 @@
 import type { ByteSource } from '../io/byte-source.js';
 import { type PartitionTable, readPartitionTable } from '../resize/partition-table.js';
-import { probeContent } from '../resize/probe-content.js';
-import type { Content } from '../resize/superblocks.js';
+import { probeContent } from '../probe/probe-content.js';
+import type { Content } from '../probe/superblocks.js';
 
 /** One partition of a disk and what is in it. Number 0 is a filesystem on the whole disk. */
 export interface DescribedPartition {

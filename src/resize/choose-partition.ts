@@ -1,8 +1,8 @@
 import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import type { Partition, PartitionTable } from './partition.js';
-import { probeContent } from './probe-content.js';
-import type { Content } from './superblocks.js';
+import { probeContent } from '../probe/probe-content.js';
+import type { Content } from '../probe/superblocks.js';
 
 /** A partition with what it holds. */
 export interface Chosen {

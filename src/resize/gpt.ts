@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { ByteSource } from '../io/byte-source.js';
-import { asBuffer, readGuid, readU64 } from './bytes.js';
+import { asBuffer, readGuid, readU64 } from '../probe/bytes.js';
 import { type GptTable, type Partition, type Range, endOf } from './partition.js';
 import { assertLayout, tableError } from './table-error.js';
 

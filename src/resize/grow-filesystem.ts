@@ -5,11 +5,11 @@ import type { Progress } from '../progress.js';
 import { type GrowOptions, assertSoundExt, growExt, placeOf } from './grow-ext.js';
 import { assertGuestfish, growWithGuestfish } from './grow-guestfish.js';
 import { growSwap } from './grow-swap.js';
-import { readVolumeGroup } from './lvm.js';
+import { readVolumeGroup } from '../probe/lvm.js';
 import { withPlainPath } from './plain-path.js';
-import { probeContent } from './probe-content.js';
+import { probeContent } from '../probe/probe-content.js';
 import type { GrowStep, ResizePlan } from './resize-plan.js';
-import type { Content } from './superblocks.js';
+import type { Content } from '../probe/superblocks.js';
 
 /** What became of one step. Sizes in bytes. */
 export interface GrowResult {

@@ -1,5 +1,5 @@
 import type { DiskHead } from './gpt.js';
-import { asBuffer } from './bytes.js';
+import { asBuffer } from '../probe/bytes.js';
 import { type Ebr, type MbrTable, type Partition, type Range, endOf } from './partition.js';
 import { assertLayout, span, tableError } from './table-error.js';
 

@@ -1,9 +1,9 @@
 import type { ByteSource } from '../io/byte-source.js';
-import { asBuffer } from './bytes.js';
+import { asBuffer } from '../probe/bytes.js';
 import { type DiskHead, readGpt } from './gpt.js';
 import { hasMbr, readMbr } from './mbr.js';
 import type { MbrTable, PartitionTable } from './partition.js';
-import { probeContent } from './probe-content.js';
+import { probeContent } from '../probe/probe-content.js';
 
 export type { PartitionTable } from './partition.js';
 

@@ -1,8 +1,6 @@
-/** A range of bytes. */
-export interface Range {
-  readonly offset: number;
-  readonly length: number;
-}
+import type { Range } from '../probe/range.js';
+
+export { type Range, endOf } from '../probe/range.js';
 
 /** One partition. Its number is the one that Linux gives it (`/dev/sda5` is 5). */
 export interface Partition extends Range {
@@ -63,8 +61,3 @@ export interface MbrTable extends TableBase {
 }
 
 export type PartitionTable = GptTable | MbrTable;
-
-/** First byte behind a range. */
-export function endOf(range: Range): number {
-  return range.offset + range.length;
-}

@@ -2,9 +2,9 @@ import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { formatSize } from '../io/format-size.js';
 import { type Chosen, type GrowableKind, cannotGrow, isGrowable } from './choose-partition.js';
-import { type LogicalVolume, type VolumeGroup, readVolumeGroup } from './lvm.js';
+import { type LogicalVolume, type VolumeGroup, readVolumeGroup } from '../probe/lvm.js';
 import type { Range } from './partition.js';
-import { probeContent } from './probe-content.js';
+import { probeContent } from '../probe/probe-content.js';
 import type { GrowStep } from './resize-plan.js';
 
 /** What is grown inside the partition, and what the user should know about it. */

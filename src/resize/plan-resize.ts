@@ -11,7 +11,7 @@ import {
 import { type Partition, type PartitionTable, type Range, endOf } from './partition.js';
 import { readPartitionTable } from './partition-table.js';
 import { planGrowth } from './plan-growth.js';
-import { probeContent } from './probe-content.js';
+import { probeContent } from '../probe/probe-content.js';
 import { type Copy, merge, subtract } from './ranges.js';
 import { type Relocation, movedPartition } from './relocation.js';
 import { type PartitionChange, type ResizePlan, identityPlan } from './resize-plan.js';

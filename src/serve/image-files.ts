@@ -5,8 +5,8 @@ import type { GuestFiles } from '../guest/guest.js';
 import { type ByteSource, sliceSource } from '../io/byte-source.js';
 import type { DiskSource } from '../io/disk-source.js';
 import type { Progress } from '../progress.js';
-import { probeContent } from '../resize/probe-content.js';
-import type { Content } from '../resize/superblocks.js';
+import { probeContent } from '../probe/probe-content.js';
+import type { Content } from '../probe/superblocks.js';
 import { openPartition } from './partition-disk.js';
 
 /** A filesystem inside a disk, for reading. */

@@ -7,7 +7,7 @@ import { silentProgress } from '../../src/progress.js';
 import { formatResizePlan } from '../../src/resize/format-plan.js';
 import { type GrowResult, assertGrowTools, growFilesystems } from '../../src/resize/grow-filesystem.js';
 import { type ResizePlan, type ResizeRequest, planResize } from '../../src/resize/plan-resize.js';
-import { probeContent } from '../../src/resize/probe-content.js';
+import { probeContent } from '../../src/probe/probe-content.js';
 import {
   KIB,
   MIB,

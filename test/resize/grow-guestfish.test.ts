@@ -6,10 +6,10 @@ import { openFileSource } from '../../src/io/file-source.js';
 import { silentProgress } from '../../src/progress.js';
 import { formatResizePlan } from '../../src/resize/format-plan.js';
 import { growFilesystems } from '../../src/resize/grow-filesystem.js';
-import { readVolumeGroup } from '../../src/resize/lvm.js';
+import { readVolumeGroup } from '../../src/probe/lvm.js';
 import { type ResizePlan, planResize } from '../../src/resize/plan-resize.js';
 import { readPartitionTable } from '../../src/resize/partition-table.js';
-import { probeContent } from '../../src/resize/probe-content.js';
+import { probeContent } from '../../src/probe/probe-content.js';
 import { MIB, applyPlan, makeDisk, makeSparse, run } from '../helpers/disk.js';
 
 let folder: string;

@@ -3,7 +3,7 @@ import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { asBuffer, readU64 } from './bytes.js';
 import { type LvmSection, parseLvmText, subsection } from './lvm-text.js';
-import { type Range, endOf } from './partition.js';
+import { type Range, endOf } from './range.js';
 
 /** One logical volume. */
 export interface LogicalVolume {
@@ -12,6 +12,13 @@ export interface LogicalVolume {
   readonly size: number;
   /** Where on the disk its first bytes are; undefined unless it begins with a plain segment on this physical volume. */
   readonly start: number | undefined;
+  /** Where all of it is, when it is in one piece on this physical volume: then it can be used like a partition. */
+  readonly range: Range | undefined;
+  /** How many segments it has, and their kinds: `striped` (also of plain ones), `raid1`, `thin`, ... */
+  readonly segments: number;
+  readonly types: readonly string[];
+  /** Not a part of another volume that LVM keeps to itself. */
+  readonly visible: boolean;
 }
 
 /** The volume group of a physical volume. */
@@ -115,15 +122,54 @@ function readGroup(range: Range, pvUuid: string | undefined, group: LvmSection):
   const own = subsection(physical, key ?? '');
   const dataStart = range.offset + numberAt(own, 'pe_start') * 512;
   const list = subsection(group, 'logical_volumes');
-  const volumes = [...list.keys()].map((name) => {
-    const segments = segmentsOf(subsection(list, name));
-    const extents = segments.reduce((sum, segment) => sum + numberAt(segment, 'extent_count'), 0);
-    const first = linearStart(subsection(subsection(list, name), 'segment1'), key);
-    const start = first === undefined ? undefined : dataStart + first * extentSize;
-    const inside = start !== undefined && start >= range.offset && start + extentSize <= endOf(range);
-    return { name, size: extents * extentSize, start: inside ? start : undefined };
-  });
+  const place = { dataStart, extentSize, key, range };
+  const volumes = [...list.keys()].map((name) => readVolume(name, subsection(list, name), place));
   return { physicalSize: numberAt(own, 'dev_size') * 512, volumes };
+}
+
+/** What a volume's extents mean on the disk. */
+interface ExtentPlace {
+  /** Where the first extent of the physical volume is, bytes. */
+  readonly dataStart: number;
+  readonly extentSize: number;
+  /** The name of the physical volume in its group. */
+  readonly key: string | undefined;
+  readonly range: Range;
+}
+
+function readVolume(name: string, section: LvmSection, place: ExtentPlace): LogicalVolume {
+  const { dataStart, extentSize, key, range } = place;
+  const segments = segmentsOf(section);
+  const status = section.get('status');
+  const size = segments.reduce((sum, segment) => sum + numberAt(segment, 'extent_count'), 0) * extentSize;
+  const first = linearStart(subsection(section, 'segment1'), key);
+  const start = first === undefined ? undefined : dataStart + first * extentSize;
+  const inside = (length: number): boolean =>
+    start !== undefined && start >= range.offset && start + length <= endOf(range);
+  const whole = size > 0 && inside(size) && inOnePiece(segments, key);
+  return {
+    name,
+    size,
+    start: inside(extentSize) ? start : undefined,
+    range: whole && start !== undefined ? { offset: start, length: size } : undefined,
+    segments: segments.length,
+    types: [...new Set(segments.map((segment) => String(segment.get('type'))))],
+    visible: Array.isArray(status) && status.includes('VISIBLE'),
+  };
+}
+
+/** Whether plain segments follow each other in the volume as on the physical volume. */
+function inOnePiece(segments: readonly LvmSection[], key: string | undefined): boolean {
+  const sorted = [...segments].sort((a, b) => numberAt(a, 'start_extent') - numberAt(b, 'start_extent'));
+  const first = sorted[0] && linearStart(sorted[0], key);
+  if (first === undefined) return false;
+  let logical = 0;
+  return sorted.every((segment) => {
+    const fits =
+      numberAt(segment, 'start_extent') === logical && linearStart(segment, key) === first + logical;
+    logical += numberAt(segment, 'extent_count');
+    return fits;
+  });
 }
 
 function plainUuid(section: LvmSection): string | undefined {

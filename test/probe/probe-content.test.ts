@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/io/byte-source.js';
 import { openFileSource } from '../../src/io/file-source.js';
-import { parseLvmText, subsection } from '../../src/resize/lvm-text.js';
-import { readVolumeGroup } from '../../src/resize/lvm.js';
-import { probeContent } from '../../src/resize/probe-content.js';
+import { parseLvmText, subsection } from '../../src/probe/lvm-text.js';
+import { readVolumeGroup } from '../../src/probe/lvm.js';
+import { probeContent } from '../../src/probe/probe-content.js';
 import { MIB, makeSparse, run } from '../helpers/disk.js';
 
 let folder: string;

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../io/byte-source.js';
 import { asBuffer } from './bytes.js';
-import type { Range } from './partition.js';
+import type { Range } from './range.js';
 import { type Content, FAR_PROBES, NEAR_PROBES } from './superblocks.js';
 
 const NEAR = 4096;
