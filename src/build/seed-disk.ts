@@ -1,6 +1,6 @@
 import { seedSystemdBoot } from '../customize/esp-seed.js';
 import { seedGuest } from '../customize/seed-guest.js';
-import { forEachGuest } from '../guest/find-root.js';
+import { forEachGuest } from '../guest/open-guest.js';
 import { openFileSource } from '../io/file-source.js';
 import { seededRandom, systemRandom } from '../io/random.js';
 import type { Progress } from '../progress.js';

@@ -1,3 +1,6 @@
+import { smallText } from './distro.js';
+import type { GuestFiles } from './guest.js';
+
 /** A line of /etc/fstab (fstab(5)). */
 export interface FstabEntry {
   /** `UUID=...`, `LABEL=...`, `/dev/...` or another word. */
@@ -19,4 +22,9 @@ export function parseFstab(text: string): FstabEntry[] {
 
 function unescape(word: string): string {
   return word.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** The entries of a guest's fstab; none when it has no such file. */
+export async function readFstab(files: GuestFiles): Promise<FstabEntry[]> {
+  return parseFstab((await smallText(files, '/etc/fstab')) ?? '');
 }

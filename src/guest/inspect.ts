@@ -1,6 +1,6 @@
 import { type Distro, detectDistro, smallText } from './distro.js';
 import { ELF_HEAD, elfArch } from './elf-arch.js';
-import { type FstabEntry, parseFstab } from './fstab.js';
+import { type FstabEntry, readFstab } from './fstab.js';
 import type { GuestFiles } from './guest.js';
 import { type InitSystem, detectInit } from './init-system.js';
 import { parseAssignments } from './os-release.js';
@@ -37,7 +37,7 @@ export async function inspectGuest(files: GuestFiles): Promise<GuestOs> {
     arch: await detectArch(files),
     init: await detectInit(files),
     packageManager: await detectPackageManager(files),
-    fstab: parseFstab((await smallText(files, '/etc/fstab')) ?? ''),
+    fstab: await readFstab(files),
     selinux: await detectSelinux(files),
   };
 }

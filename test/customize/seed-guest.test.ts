@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { seedSystemdBoot } from '../../src/customize/esp-seed.js';
 import { seedGuest } from '../../src/customize/seed-guest.js';
 import { openExtGuest } from '../../src/guest/ext/open-ext-guest.js';
-import { findRoots, forEachGuest, openGuest } from '../../src/guest/find-root.js';
+import { findRoots } from '../../src/guest/find-root.js';
+import { forEachGuest, openGuestOn } from '../../src/guest/open-guest.js';
 import type { Guest } from '../../src/guest/guest.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { seededRandom, systemRandom } from '../../src/io/random.js';
@@ -182,20 +183,20 @@ describe('finding the root', () => {
       { number: 9, offset: 60 * MIB, length: 100 * MIB },
     ]);
     expect(roots.map(({ partition, os }) => [partition.number, os.distro?.id])).toEqual([[4, 'debian']]);
-    await using guest = await openGuest(disk);
+    await using guest = await openGuestOn(disk);
     expect(guest?.os.distro?.id).toBe('debian');
   });
 
   it('does not guess between two systems, but can work on both', async () => {
     const disk = makeDisk(GUEST_TREES.DEBIAN_12, GUEST_TREES.FEDORA);
-    await expect(openGuest(disk)).rejects.toMatchObject({
+    await expect(openGuestOn(disk)).rejects.toMatchObject({
       code: 'TSB_GUEST',
       message: expect.stringContaining('2 systems') as string,
     });
     const done = await forEachGuest(disk, {}, (guest) => seedGuest(guest, { random: systemRandom() }));
     expect(done).toHaveLength(2);
     expect(done.flat()).toHaveLength(4);
-    expect(await openGuest({ ...disk, partitions: [] })).toBeUndefined();
+    expect(await openGuestOn({ ...disk, partitions: [] })).toBeUndefined();
   });
 });
 

@@ -15,8 +15,10 @@ import {
 } from '../edit-tree.js';
 import type { FileContent, Guest, GuestFiles } from '../guest.js';
 import { type GuestOs, inspectGuest } from '../inspect.js';
+import { oneAtATime } from '../one-at-a-time.js';
+import type { PartGuest, PendingCommit } from '../pending-commit.js';
 import { guestFiles } from '../read-files.js';
-import { labelNewFiles } from '../selinux/label-new-files.js';
+import { labelFilesAt, labelNewFiles } from '../selinux/label-new-files.js';
 import { openSpool } from '../spool.js';
 import { type Tree, openTree } from '../tree.js';
 import { checkCommit } from './check-commit.js';
@@ -38,8 +40,20 @@ export interface ExtGuestOptions {
   readonly fakeTime?: number | undefined;
   /** Flush what is written to the disk. Default: no. */
   readonly sync?: boolean | undefined;
+  /** It is mounted in a guest that has another root filesystem. */
+  readonly within?: MountedWithin | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Where a filesystem is mounted. */
+export interface MountedWithin {
+  /** The root filesystem, whose rules for labels count. */
+  readonly root: Guest;
+  /** The path of the mount point in the guest, without links. */
+  readonly point: string;
+}
+
+const AUTORELABEL = '/.autorelabel';
 
 /** Features that forbid writing or that e2fsprogs' debugfs cannot keep true: unknown ones, `read-only`, `shared_blocks`. */
 const WRITABLE_RO_COMPAT =
@@ -62,7 +76,7 @@ export async function openExtFiles(source: ByteSource, signal?: AbortSignal): Pr
  *
  * @throws TSB_FILESYSTEM when it is no ext filesystem, is damaged or must not be written; TSB_TOOL_MISSING without e2fsprogs
  */
-export async function openExtGuest(diskPath: string, options: ExtGuestOptions = {}): Promise<Guest> {
+export async function openExtGuest(diskPath: string, options: ExtGuestOptions = {}): Promise<PartGuest> {
   const disk = await openFileSource(diskPath);
   try {
     const now = options.fakeTime ?? Math.floor(Date.now() / 1000);
@@ -73,9 +87,11 @@ export async function openExtGuest(diskPath: string, options: ExtGuestOptions = 
       sync: options.sync,
       signal: options.signal,
     };
-    const source = sliceSource(disk, target.offset, options.length ?? disk.size - target.offset);
+    const { within } = options;
+    const slice = sliceSource(disk, target.offset, options.length ?? disk.size - target.offset);
+    const source = within ? { ...slice, name: `${slice.name} (${within.point})` } : slice;
     await prepare(source, target);
-    return await extGuest({ disk, source, target });
+    return await extGuest({ disk, source, target, within });
   } catch (error) {
     await disk[Symbol.asyncDispose]();
     throw error;
@@ -100,8 +116,15 @@ function assertWritable(source: ByteSource, superblock: ExtSuper): void {
   );
 }
 
-async function extGuest(from: { disk: ByteSource; source: ByteSource; target: ExtTarget }): Promise<Guest> {
-  const { disk, source, target } = from;
+interface Opened {
+  readonly disk: ByteSource;
+  readonly source: ByteSource;
+  readonly target: ExtTarget;
+  readonly within: MountedWithin | undefined;
+}
+
+async function extGuest(from: Opened): Promise<PartGuest> {
+  const { disk, source, target, within } = from;
   const fresh = async (): Promise<Tree> =>
     openTree(extBase(await openExtVolume(source, target.signal)), target.now);
   let tree = await fresh();
@@ -114,6 +137,16 @@ async function extGuest(from: { disk: ByteSource; source: ByteSource; target: Ex
   const spool = openSpool();
   const settle = async (content: FileContent | AsyncIterable<Uint8Array>): Promise<FileContent> =>
     isStream(content) ? spool.keep(content) : content;
+  const prepareCommit = (): Promise<PendingCommit | undefined> =>
+    serially(async () => {
+      const pending = await commit(tree, { os, files: inside, target, source, within, reread: fresh });
+      if (!pending) return undefined;
+      const finish = async (): Promise<void> => {
+        await pending.finish();
+        tree = await fresh();
+      };
+      return { undo: () => serially(() => pending.undo()), finish: () => serially(finish) };
+    });
   return {
     os,
     ...guestFiles(() => tree, serially),
@@ -135,11 +168,8 @@ async function extGuest(from: { disk: ByteSource; source: ByteSource; target: Ex
     setTime: (path, mtime) => serially(() => changeAttributes(tree, path, { mtime })),
     setXattr: (path, name, value) => serially(() => changeXattr(tree, path, { name, value })),
     removeXattr: (path, name) => serially(() => changeXattr(tree, path, { name, value: undefined })),
-    commit: () =>
-      serially(async () => {
-        await commit(tree, { os, files: inside, target, source, reread: fresh });
-        tree = await fresh();
-      }),
+    prepareCommit,
+    commit: async () => (await prepareCommit())?.finish(),
     [Symbol.asyncDispose]: async () => {
       await spool[Symbol.asyncDispose]();
       await disk[Symbol.asyncDispose]();
@@ -149,33 +179,35 @@ async function extGuest(from: { disk: ByteSource; source: ByteSource; target: Ex
 
 async function commit(
   tree: Tree,
-  how: {
-    os: GuestOs;
-    files: GuestFiles;
-    target: ExtTarget;
-    source: ByteSource;
-    reread: () => Promise<Tree>;
-  },
-): Promise<void> {
+  how: Omit<Opened, 'disk'> & { os: GuestOs; files: GuestFiles; reread: () => Promise<Tree> },
+): Promise<PendingCommit | undefined> {
   const { target, source } = how;
-  if (how.os.selinux) await labelNewFiles(tree, how.files, how.os.selinux);
+  await label(tree, how);
   const plan = await planCommit(tree);
-  if (plan.script.length === 0) return;
+  if (plan.script.length === 0) return undefined;
   const remains = await findRemains(await openExtVolume(source, target.signal), plan.scrubbed);
-  await runCommit(target, plan, async () => checkCommit((await how.reread()).base, plan));
-  await eraseRemains(target, await openExtVolume(source, target.signal), remains);
+  const pending = await runCommit(target, plan, async () => checkCommit((await how.reread()).base, plan));
+  return {
+    undo: () => pending.undo(),
+    async finish() {
+      await pending.finish();
+      await eraseRemains(target, await openExtVolume(source, target.signal), remains);
+    },
+  };
+}
+
+/** Gives new files their SELinux labels, or asks the guest to. */
+async function label(
+  tree: Tree,
+  { os, files, within }: Pick<Opened, 'within'> & { os: GuestOs; files: GuestFiles },
+): Promise<void> {
+  if (!within) return os.selinux && labelNewFiles(tree, files, os.selinux);
+  const { root, point } = within;
+  if (!root.os.selinux) return;
+  const complete = await labelFilesAt(tree, { files: root, state: root.os.selinux, point });
+  if (!complete && !(await root.exists(AUTORELABEL))) await root.writeFile(AUTORELABEL, '');
 }
 
 function isStream(content: FileContent | AsyncIterable<Uint8Array>): content is AsyncIterable<Uint8Array> {
   return typeof content === 'object' && Symbol.asyncIterator in content;
-}
-
-/** Runs jobs one after the other, in the order in which they were given; one that fails does not stop the next. */
-function oneAtATime(): <T>(job: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (job) => {
-    const result = last.then(job);
-    last = result.catch(() => undefined);
-    return result;
-  };
 }

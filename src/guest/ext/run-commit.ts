@@ -5,6 +5,7 @@ import { TsbuilderError, messageOf } from '../../errors.js';
 import { type E2fsScratch, openE2fsScratch } from '../../io/e2fs-env.js';
 import { readFully } from '../../io/file-source.js';
 import type { FileContent } from '../guest.js';
+import type { PendingCommit } from '../pending-commit.js';
 import { ANY_STATUS, type ExtTarget, complaint, runE2fs } from './e2fs-run.js';
 import type { CommitPlan } from './plan-commit.js';
 import { openUndoRoom } from './undo-room.js';
@@ -16,7 +17,7 @@ const SUPER_LENGTH = 1024;
 
 /**
  * Runs the script of `plan` in one debugfs, then `e2fsck -fn`, then `check`. If any of them finds a fault, what debugfs
- * wrote is taken back, so that the filesystem is as it was, byte for byte.
+ * wrote is taken back, so that the filesystem is as it was, byte for byte; the caller can still do so afterwards.
  *
  * @throws TSB_NO_SPACE when the filesystem is full, TSB_GUEST with what debugfs or e2fsck said, whatever `check` throws
  */
@@ -24,21 +25,41 @@ export async function runCommit(
   target: ExtTarget,
   plan: CommitPlan,
   check: () => Promise<void>,
-): Promise<void> {
-  await using scratch = await openE2fsScratch(target.diskPath, target.offset);
-  for (const [name, content] of plan.inputs) await placeInput(join(scratch.folder, name), content);
-  const superblock = await readSuper(target);
-  target.signal?.throwIfAborted();
-  await using _ = await openUndoRoom(target);
+): Promise<PendingCommit> {
+  const opened: AsyncDisposable[] = [];
+  const finish = async (): Promise<void> => {
+    for (const each of opened.splice(0).reverse()) await each[Symbol.asyncDispose]();
+  };
   try {
-    await runScript(target, scratch, plan.script);
-    if (plan.leaves) await freeAttributes(target, scratch);
-    await checkClean(target, scratch);
-    await check();
+    const scratch = await openE2fsScratch(target.diskPath, target.offset);
+    opened.push(scratch);
+    for (const [name, content] of plan.inputs) await placeInput(join(scratch.folder, name), content);
+    const superblock = await readSuper(target);
+    target.signal?.throwIfAborted();
+    opened.push(await openUndoRoom(target));
+    const takeBack = (): Promise<void> => rollBack(target, scratch, superblock);
+    await writeAndCheck({ target, scratch, plan, check }).catch(async (error: unknown) => {
+      await takeBack();
+      throw error;
+    });
+    return { undo: () => takeBack().finally(finish), finish };
   } catch (error) {
-    await rollBack(target, scratch, superblock);
+    await finish();
     throw error;
   }
+}
+
+async function writeAndCheck(what: {
+  target: ExtTarget;
+  scratch: E2fsScratch;
+  plan: CommitPlan;
+  check: () => Promise<void>;
+}): Promise<void> {
+  const { target, scratch, plan, check } = what;
+  await runScript(target, scratch, plan.script);
+  if (plan.leaves) await freeAttributes(target, scratch);
+  await checkClean(target, scratch);
+  await check();
 }
 
 async function placeInput(path: string, content: FileContent): Promise<void> {

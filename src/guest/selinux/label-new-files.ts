@@ -15,14 +15,32 @@ interface NewNode {
   readonly parent: TreeNode;
 }
 
+/** What decides about labels. */
+export interface LabelRules {
+  /** The guest, for its file_contexts. */
+  readonly files: GuestFiles;
+  readonly state: SelinuxState;
+  /** Where the tree is mounted. Default: it is the root. */
+  readonly point?: string | undefined;
+}
+
 /**
- * Gives every new file without an SELinux label one: that of the guest's own file_contexts, else that of the folder it
- * is in. Where neither says anything, `/.autorelabel` is made, and the guest labels itself at its first boot.
+ * Gives every new file of a root filesystem without an SELinux label one: that of the guest's own file_contexts, else that
+ * of the folder it is in. Where neither says anything, `/.autorelabel` is made, and the guest labels itself at its first boot.
  */
 export async function labelNewFiles(tree: Tree, files: GuestFiles, state: SelinuxState): Promise<void> {
-  const added = [...newNodes(tree, { node: await tree.root(), path: '' })];
-  if (added.length === 0) return;
-  const contexts = await readFileContexts(files, state);
+  if (!(await labelFilesAt(tree, { files, state }))) await requestRelabel(tree);
+}
+
+/**
+ * As {@link labelNewFiles}, for a filesystem that may be mounted somewhere; makes no `/.autorelabel`.
+ *
+ * @returns whether all new files have a label now
+ */
+export async function labelFilesAt(tree: Tree, rules: LabelRules): Promise<boolean> {
+  const added = [...newNodes(tree, { node: await tree.root(), path: rules.point ?? '' })];
+  if (added.length === 0) return true;
+  const contexts = await readFileContexts(rules.files, rules.state);
   let complete = true;
   for (const { path, node, parent } of added) {
     if (node.xattrs?.has(LABEL)) continue;
@@ -30,7 +48,7 @@ export async function labelNewFiles(tree: Tree, files: GuestFiles, state: Selinu
     if (label) setLabel(node, label);
     else complete = false;
   }
-  if (!complete) await requestRelabel(tree);
+  return complete;
 }
 
 /** Files that are not of the base, folders before what is in them. */
