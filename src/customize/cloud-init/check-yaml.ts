@@ -1,0 +1,28 @@
+import { TsbuilderError } from '../../errors.js';
+
+/**
+ * Checks that a file of cloud-init's is YAML and as a whole a map, or a list.
+ *
+ * @throws TSB_RECIPE_INVALID with the line of the first fault
+ */
+export async function assertYaml(name: string, text: string, shape: 'map' | 'list'): Promise<void> {
+  const { isMap, isSeq, parseDocument } = await import('yaml');
+  // cloud-init reads YAML 1.1. Aliases are never followed here.
+  const document = parseDocument(text, { version: '1.1', prettyErrors: false });
+  const [fault] = document.errors;
+  if (fault) {
+    const line = text.slice(0, fault.pos[0]).split('\n').length;
+    throw invalid(`${name}: line ${line}: ${fault.message}`);
+  }
+  const { contents } = document;
+  if (shape === 'map' ? isMap(contents) : isSeq(contents)) return;
+  // Nothing but comments is no setting at all, which is fine.
+  if (contents === null || ('value' in contents && contents.value === null)) return;
+  throw invalid(`${name}: must be a YAML ${shape} as a whole`);
+}
+
+function invalid(message: string): TsbuilderError {
+  return new TsbuilderError('TSB_RECIPE_INVALID', message, {
+    hint: 'cloud-init would ignore all of it; cloud-init schema tells more.',
+  });
+}
