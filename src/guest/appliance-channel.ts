@@ -1,0 +1,43 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { toByteString } from './byte-path.js';
+
+const NAME = 'tsbuilder';
+
+/** Where the channel is in the appliance, and so in the guest while a program of it runs. */
+export const CHANNEL_DEVICE = `/dev/virtio-ports/${NAME}`;
+
+/** A way for text out of a running appliance. libguestfs itself hands over output only when a program has ended. */
+export interface ApplianceChannel extends AsyncDisposable {
+  /** guestfish's commands, before `run`, that give the appliance its end of the channel. */
+  readonly commands: readonly (readonly [string, ...string[]])[];
+  /** What comes from now on goes to `listener`, unless it is undefined. */
+  listen(listener: ((text: string) => void) | undefined): void;
+}
+
+/** Opens a channel with a socket in `folder`. It is a serial port (virtserialport) of QEMU's besides libguestfs's own. */
+export async function openChannel(folder: string): Promise<ApplianceChannel> {
+  const path = join(folder, 'channel');
+  let listener: ((text: string) => void) | undefined;
+  const server = createServer((socket) => {
+    const decoder = new StringDecoder('utf8');
+    socket.on('data', (chunk) => listener?.(decoder.write(chunk)));
+    // It ends with the appliance, however that ends.
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  // In QEMU's options a comma is written twice.
+  const word = toByteString(path).replaceAll(',', ',,');
+  return {
+    commands: [
+      ['config', '-chardev', `socket,id=${NAME},path=${word}`],
+      ['config', '-device', `virtserialport,chardev=${NAME},name=${NAME}`],
+    ],
+    listen: (next) => (listener = next),
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
