@@ -1,9 +1,10 @@
 import { TsbuilderError } from '../errors.js';
+import { assertGuestfish } from '../io/guestfish.js';
 import { openFileSource } from '../io/file-source.js';
 import { formatSize } from '../io/format-size.js';
 import type { Progress } from '../progress.js';
 import { type GrowOptions, assertSoundExt, growExt, placeOf } from './grow-ext.js';
-import { assertGuestfish, growWithGuestfish } from './grow-guestfish.js';
+import { growWithGuestfish } from './grow-guestfish.js';
 import { growSwap } from './grow-swap.js';
 import { readVolumeGroup } from '../probe/lvm.js';
 import { withPlainPath } from './plain-path.js';
@@ -40,7 +41,9 @@ function needsGuestfish({ content }: GrowStep): boolean {
  * @throws TSB_TOOL_MISSING naming the package
  */
 export async function assertGrowTools(plan: ResizePlan, signal?: AbortSignal): Promise<void> {
-  if (plan.grow.some(needsGuestfish)) await assertGuestfish(signal);
+  const steps = plan.grow.filter(needsGuestfish);
+  if (steps.length === 0) return;
+  await assertGuestfish(`growing ${steps.map(({ name }) => name).join(' and ')}`, signal);
 }
 
 /**

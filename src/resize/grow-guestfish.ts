@@ -1,13 +1,14 @@
-import { constants } from 'node:fs';
-import { access, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { type ExecResult, exec } from '../io/exec.js';
+import {
+  GUESTFISH_PACKAGE,
+  LAUNCH_HINT,
+  guestfishEnvironments,
+  isLaunchFailure,
+  openGuestfishFolder,
+} from '../io/guestfish.js';
 import type { GrowOptions } from './grow-ext.js';
 import type { GrowStep } from './resize-plan.js';
-
-const DEBIAN_PACKAGE = 'libguestfs-tools';
 
 /**
  * Grows what only its own kernel driver or tools can grow (XFS, btrfs, NTFS, LVM) in one libguestfs session over the disk
@@ -20,24 +21,10 @@ export async function growWithGuestfish(
   steps: readonly GrowStep[],
   options: GrowOptions,
 ): Promise<void> {
-  // A killed session leaves its sockets and overlays in here.
-  const scratch = await mkdtemp(join(tmpdir(), 'tsbuilder-guestfish-'));
-  try {
-    const args = argumentsFor(disk, steps, options);
-    const result = await runSession(args, { scratch, signal: options.signal });
-    if (result.status !== 0) throw failure(steps, result);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-}
-
-/**
- * Makes sure that guestfish is there before work begins that would be thrown away without it.
- *
- * @throws TSB_TOOL_MISSING naming the package
- */
-export async function assertGuestfish(signal?: AbortSignal): Promise<void> {
-  await exec('guestfish', ['--version'], { signal, debianPackage: DEBIAN_PACKAGE });
+  await using folder = await openGuestfishFolder();
+  const args = argumentsFor(disk, steps, options);
+  const result = await runSession(args, { folder: folder.path, signal: options.signal });
+  if (result.status !== 0) throw failure(steps, result);
 }
 
 /** Words of a guestfish command line: commands with `:` between them, never seen by a shell. */
@@ -90,48 +77,30 @@ function volumeCommands({ device, content }: NonNullable<GrowStep['volume']>): s
 }
 
 interface Session {
-  readonly scratch: string;
+  readonly folder: string;
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * One session; where /dev/kvm is there but does not work, nothing has been changed when the launch fails, and a second
- * session emulates the processor.
- */
+/** One session, in the first environment in which the appliance starts. */
 async function runSession(args: readonly string[], session: Session): Promise<ExecResult> {
-  const settings = process.env['LIBGUESTFS_BACKEND_SETTINGS'];
-  const attempts =
-    settings !== undefined ? [settings] : (await hasKvm()) ? [undefined, 'force_tcg'] : ['force_tcg'];
   let result: ExecResult | undefined;
-  for (const attempt of attempts) {
+  for (const env of await guestfishEnvironments(session.folder)) {
     result = await exec('guestfish', args, {
       signal: session.signal,
-      debianPackage: DEBIAN_PACKAGE,
+      debianPackage: GUESTFISH_PACKAGE,
       okStatus: [0, 1, 2, 3],
-      env: {
-        LIBGUESTFS_BACKEND: process.env['LIBGUESTFS_BACKEND'] ?? 'direct',
-        ...(attempt === undefined ? {} : { LIBGUESTFS_BACKEND_SETTINGS: attempt }),
-        LIBGUESTFS_TMPDIR: session.scratch,
-        XDG_RUNTIME_DIR: session.scratch,
-      },
+      env,
     });
-    if (!/guestfs_launch failed|could not create appliance/.test(result.stderr)) break;
+    if (!isLaunchFailure(result.stderr)) break;
   }
   return result as ExecResult;
-}
-
-async function hasKvm(): Promise<boolean> {
-  return access('/dev/kvm', constants.R_OK | constants.W_OK).then(
-    () => true,
-    () => false,
-  );
 }
 
 function failure(steps: readonly GrowStep[], result: ExecResult): TsbuilderError {
   const what = steps.map(
     ({ name, partition }) => `${name} on ${partition === 0 ? 'the disk' : `partition ${partition}`}`,
   );
-  const launch = /guestfs_launch failed|could not create appliance/.test(result.stderr);
+  const launch = isLaunchFailure(result.stderr);
   return new TsbuilderError(
     'TSB_FILESYSTEM',
     `${what.join(', ')} could not be grown by guestfish: ${result.stderr
@@ -139,6 +108,6 @@ function failure(steps: readonly GrowStep[], result: ExecResult): TsbuilderError
       .split('\n')
       .slice(0, launch ? 3 : 10)
       .join('\n')}`,
-    { hint: launch ? 'libguestfs-test-tool shows why the libguestfs appliance does not start.' : undefined },
+    { hint: launch ? LAUNCH_HINT : undefined },
   );
 }
