@@ -1,3 +1,4 @@
+import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { openExtFiles } from './ext/open-ext-guest.js';
 import { type DeviceTable, readDeviceTable } from './find-device.js';
@@ -28,7 +29,7 @@ export interface GuestRoot<P extends GuestPartition = GuestPartition> {
  * read at random.
  *
  * @returns in the order of `partitions`; empty when there is none that this can read
- * @throws TSB_FILESYSTEM when an ext filesystem is damaged
+ * @throws TSB_FILESYSTEM when an ext filesystem is damaged that may be a root: that no system mounts elsewhere
  */
 export async function findRoots<P extends GuestPartition>(
   disk: ByteSource,
@@ -37,12 +38,24 @@ export async function findRoots<P extends GuestPartition>(
 ): Promise<GuestRoot<P>[]> {
   const table = await readDeviceTable(disk, await listVolumes(disk, partitions, signal), signal);
   const roots: GuestRoot<P>[] = [];
+  const damaged: { volume: GuestVolume<P>; error: unknown }[] = [];
   for (const volume of table.volumes) {
-    const found = await openSystem(disk, { table, volume }, signal);
-    if (found) roots.push(found.root);
+    try {
+      const found = await openSystem(disk, { table, volume }, signal);
+      if (found) roots.push(found.root);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      damaged.push({ volume, error });
+    }
   }
+  const isPart = (volume: GuestVolume<P>): boolean =>
+    roots.some(({ mounts }) => mounts.some((mount) => mount.volume === volume));
+  for (const { volume, error } of damaged) if (!isPart(volume)) throw error;
   return withoutParts(roots);
 }
+
+const isDamage = (error: unknown): boolean =>
+  error instanceof TsbuilderError && error.code === 'TSB_FILESYSTEM';
 
 /**
  * The Linux system whose root filesystem is on a volume, and its files; undefined when there is none.
