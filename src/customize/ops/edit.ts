@@ -1,0 +1,76 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { TsbuilderError } from '../../errors.js';
+import type { Guest } from '../../guest/guest.js';
+import { exec } from '../../io/exec.js';
+import { fieldsOperation, guestPath } from '../files/argument.js';
+import type { CustomizeContext } from '../operation-kind.js';
+
+/** Edits a file with Perl. */
+export const edit = fieldsOperation({
+  name: 'edit',
+  argument: 'FILE:EXPR',
+  summary:
+    'Change each line of a file ($_, its number is $lineno) by a Perl expression, run on this machine.',
+  fields: {
+    path: guestPath,
+    expression: v.pipe(
+      v.string(),
+      v.check((text) => !text.includes('\0'), 'an expression cannot have a NUL character'),
+    ),
+  },
+  describe: ({ path }) => `edit ${path}`,
+  apply: editFile,
+});
+
+/** Everything that is not the user's own expression. A comment at the expression's end ends at the line break. */
+function program(expression: string): string {
+  return `BEGIN { open(STDOUT, ">", shift(@ARGV)) or die("cannot write: $!\\n") }
+$lineno = 0;
+while (<STDIN>) { $lineno++;
+${expression}
+} continue { print STDOUT $_ or die("cannot write: $!\\n") }
+close(STDOUT) or die("cannot write: $!\\n");
+`;
+}
+
+async function editFile(
+  guest: Guest,
+  { path, expression }: { path: string; expression: string },
+  context: CustomizeContext,
+): Promise<void> {
+  const before = await guest.readFile(path);
+  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-edit-'));
+  try {
+    const output = join(folder, 'output');
+    await runPerl(path, { args: ['-e', program(expression), '--', output], input: before }, context);
+    const { size } = await stat(output);
+    if (size === before.length && (await readFile(output)).equals(before)) return;
+    await guest.writeFile(path, createReadStream(output));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runPerl(
+  path: string,
+  run: { args: readonly string[]; input: Buffer },
+  context: CustomizeContext,
+): Promise<void> {
+  const { input } = run;
+  // Bytes stay bytes, whatever the user's environment says of Unicode.
+  const env = { PERL_UNICODE: '0', PERL5OPT: '' };
+  try {
+    await exec('perl', run.args, { input, env, debianPackage: 'perl', signal: context.signal });
+  } catch (error) {
+    if (!(error instanceof TsbuilderError)) throw error;
+    const { code, hint, message } = error;
+    throw new TsbuilderError(code, `${path} cannot be edited, it is unchanged: ${message}`, {
+      hint,
+      cause: error,
+    });
+  }
+}
