@@ -47,7 +47,8 @@ export interface ApplianceSession extends AsyncDisposable {
   readonly files: GuestFiles;
   /**
    * Runs a POSIX shell script as root inside the guest, from its root folder. What it prints is reported as
-   * details while it runs, and appended to the guest's file `log`, if named.
+   * details while it runs, and appended to the guest's file `log`, if named. The script's own folder, `${0%/*}`, is
+   * removed afterwards, and what it has left running is ended.
    *
    * @throws TSB_GUEST when the guest is no Linux, or its programs are for another processor than this machine's;
    *   TSB_TOOL_FAILED when the appliance fails; not when the script does

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { assertGuestfish, guestfishEnvironments, openGuestfishFolder } from '../io/guestfish.js';
+import { assertRunnable } from './assert-runnable.js';
 import { applianceGuest } from './appliance-guest.js';
 import { type ApplianceBase, openApplianceBase } from './appliance-base.js';
 import { type ApplianceChannel, openChannel } from './appliance-channel.js';
@@ -9,7 +10,7 @@ import { runScript } from './appliance-run.js';
 import type { ApplianceOptions, ApplianceSession } from './appliance-session.js';
 import { type GuestfishShell, openGuestfishShell } from './appliance-shell.js';
 import { toByteString } from './byte-path.js';
-import { type GuestOs, inspectGuest } from './inspect.js';
+import { inspectGuest } from './inspect.js';
 import { guestFiles } from './read-files.js';
 import { oneAtATime } from './one-at-a-time.js';
 import { openTree } from './tree.js';
@@ -137,32 +138,4 @@ async function sessionOver(
       for (const resource of how.resources) await resource[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Architectures that processors of another one run too. */
-const ALSO_RUNS: Readonly<Record<string, readonly string[]>> = { x86_64: ['i386'] };
-
-const HOST_NAMES: Readonly<Record<string, string>> = {
-  x64: 'x86_64',
-  ia32: 'i386',
-  arm64: 'aarch64',
-  arm: 'armv7l',
-  ppc64: 'ppc64le',
-};
-
-function assertRunnable(disk: string, os: GuestOs): void {
-  if (os.type !== 'linux') {
-    throw new TsbuilderError(
-      'TSB_GUEST',
-      `${disk}: the guest is no Linux system, so none of its programs can be run`,
-    );
-  }
-  const host = HOST_NAMES[process.arch] ?? process.arch;
-  const { arch } = os;
-  if (arch === undefined || arch === host || (ALSO_RUNS[host] ?? []).includes(arch)) return;
-  throw new TsbuilderError(
-    'TSB_GUEST',
-    `${disk}: the guest is for ${arch} and this machine is ${host}, so its programs cannot be run here`,
-    { hint: 'Let the guest do it when it boots: --firstboot, --firstboot-install.', details: { arch, host } },
-  );
 }
