@@ -153,7 +153,7 @@ function readVolume(name: string, section: LvmSection, place: ExtentPlace): Logi
     start: inside(extentSize) ? start : undefined,
     range: whole && start !== undefined ? { offset: start, length: size } : undefined,
     segments: segments.length,
-    types: [...new Set(segments.map((segment) => String(segment.get('type'))))],
+    types: [...new Set(segments.map(typeOf))],
     visible: Array.isArray(status) && status.includes('VISIBLE'),
   };
 }
@@ -179,6 +179,11 @@ function plainUuid(section: LvmSection): string | undefined {
 
 function segmentsOf(volume: LvmSection): LvmSection[] {
   return [...volume.keys()].filter((key) => /^segment\d+$/.test(key)).map((key) => subsection(volume, key));
+}
+
+function typeOf(segment: LvmSection): string {
+  const type = segment.get('type');
+  return typeof type === 'string' ? type : 'unknown';
 }
 
 /** First extent of a plain segment on the physical volume called `key`; undefined for stripes, mirrors, thin volumes. */
