@@ -66,7 +66,10 @@ async function copyFile(
   if (entry.name === undefined) return;
   if (entry.stat?.type === 'file')
     await guest.writeFile(to, await guest.readFile(from), attributes(entry, home));
-  if (entry.stat?.type === 'symlink') await guest.symlink(await guest.readLink(from), to);
+  if (entry.stat?.type === 'symlink') {
+    const { uid, gid } = home;
+    await guest.symlink(await guest.readLink(from), to, { uid, gid });
+  }
 }
 
 function attributes(entry: GuestEntry, { uid, gid }: HomeFolder): { mode: number; uid: number; gid: number } {

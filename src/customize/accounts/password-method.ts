@@ -34,7 +34,8 @@ const SUPPORT: Readonly<Record<string, Support>> = {
  * distribution that is not in the table, or that does not say its release, gets sha512, which every libc knows since 2007.
  */
 export function defaultPasswordMethod(distro: Distro | undefined): CryptMethod {
-  const support = SUPPORT[distro?.id ?? ''];
+  const id = distro?.id ?? '';
+  const support = Object.hasOwn(SUPPORT, id) ? SUPPORT[id] : undefined;
   const release = Number.parseFloat(distro?.version ?? '');
   if (!support || Number.isNaN(release)) return 'sha512';
   if (support.yescrypt !== undefined && release >= support.yescrypt) return 'yescrypt';

@@ -29,7 +29,7 @@ const object = v.pipe(
 export const password: FileOperationKind<PasswordValue> = {
   name: 'password',
   argument: 'USER:SELECTOR',
-  summary: 'Set the password of a user',
+  summary: 'Set the password of a user.',
   runs: 'offline',
   last: true,
   schema: textOrObject(parse, object),

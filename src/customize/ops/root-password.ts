@@ -16,7 +16,7 @@ const ROOT = 'root';
 export const rootPassword: FileOperationKind<PasswordSelector> = {
   name: 'root-password',
   argument: 'SELECTOR',
-  summary: "Set root's password",
+  summary: "Set root's password.",
   runs: 'offline',
   last: true,
   schema: textOrObject(

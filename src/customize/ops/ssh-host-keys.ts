@@ -11,7 +11,7 @@ const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$/;
 /** `--ssh-host-keys`: fresh host keys; every other one, of whatever type, and host certificates go. */
 export const sshHostKeys: FileOperationKind<true> = {
   name: 'ssh-host-keys',
-  summary: "Make new SSH host keys in place of the template's",
+  summary: "Make new SSH host keys in place of the template's.",
   runs: 'offline',
   schema: v.literal(true),
   parse: () => true,

@@ -31,7 +31,7 @@ const object = v.pipe(
 export const sshInject: FileOperationKind<SshInjectValue> = {
   name: 'ssh-inject',
   argument: 'USER[:SELECTOR]',
-  summary: 'Let a public key log in as a user over SSH',
+  summary: 'Let a public key log in as a user over SSH.',
   runs: 'offline',
   schema: textOrObject(parse, object),
   parse,

@@ -10,7 +10,7 @@ export const user: FileOperationKind<UserSpec> = {
   name: 'user',
   argument: 'NAME[:OPTION]...',
   summary:
-    'Make a user: groups=A,B, sudo, sudo-nopasswd, key=FILE, uid=N, shell=, home=, comment=, password=SELECTOR',
+    'Make a user: groups=A,B, sudo, sudo-nopasswd, key=FILE, uid=N, shell=, home=, comment=, password=SELECTOR.',
   runs: 'offline',
   schema: textOrObject(parseUserSpec, userObject),
   parse: parseUserSpec,
