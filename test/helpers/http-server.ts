@@ -116,8 +116,7 @@ function plainAnswer(
   request: SeenRequest,
 ): { status: number; headers: Record<string, string>; body: Uint8Array } {
   const { data } = file;
-  const etag =
-    file.etag === null ? undefined : (file.etag ?? `"${createHash('md5').update(data).digest('hex')}"`);
+  const etag = file.etag === null ? undefined : (file.etag ?? etagOf(data));
   const headers: Record<string, string> = { ...(etag === undefined ? {} : { etag }) };
   if (file.lastModified !== undefined) headers['last-modified'] = file.lastModified;
   const wanted = request.headers;
@@ -136,6 +135,18 @@ function plainAnswer(
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Large content is hashed once: it is never changed in place. */
+const LARGE = 8 * 1024 * 1024;
+const etags = new WeakMap<Uint8Array, string>();
+
+function etagOf(data: Uint8Array): string {
+  const known = etags.get(data);
+  if (known !== undefined) return known;
+  const etag = `"${createHash('md5').update(data).digest('hex')}"`;
+  if (data.length >= LARGE) etags.set(data, etag);
+  return etag;
+}
 
 async function send(response: ServerResponse, data: Uint8Array, fault: Fault): Promise<void> {
   const end = fault.dropAfter ?? fault.hangAfter ?? data.length;
