@@ -1,22 +1,13 @@
 import type { PackageManager } from '../../guest/inspect.js';
+import { packageScript } from '../in-guest/package-commands.js';
 
 /** Longest wait for a route to the rest of the world, seconds. */
 const NETWORK_WAIT_SECONDS = 120;
 
-/** The last command gets the packages. Early after boot, apt's own timer may hold its lock: it is waited for. */
-const COMMANDS: Readonly<Record<PackageManager, readonly string[]>> = {
-  apt: [
-    'export DEBIAN_FRONTEND=noninteractive',
-    'apt-get -q -o DPkg::Lock::Timeout=600 update',
-    'apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install',
-  ],
-  dnf: ['dnf -y install'],
-  yum: ['yum -y install'],
-  zypper: ['zypper --non-interactive install --auto-agree-with-licenses'],
-  pacman: ['pacman -Sy --noconfirm --needed'],
-  apk: ['apk update', 'apk add'],
-  emerge: ['emerge --ask=n --noreplace'],
-};
+/** Early after boot, apt's own timer may hold its lock. */
+const WAIT_FOR_APT = `APT_CONFIG=$(mktemp) && export APT_CONFIG && trap 'rm -f "$APT_CONFIG"' EXIT
+echo 'DPkg::Lock::Timeout "600";' >"$APT_CONFIG"
+`;
 
 /**
  * The POSIX shell script that waits for the network, then installs packages with the guest's package manager. Its status is
@@ -25,8 +16,6 @@ const COMMANDS: Readonly<Record<PackageManager, readonly string[]>> = {
  * @param packages names that {@link packageProblem} has no objection to
  */
 export function installScript(manager: PackageManager, packages: readonly string[]): string {
-  const commands = COMMANDS[manager];
-  const list = packages.map((name) => `'${name}'`).join(' ');
   return `#!/bin/sh
 # Installs packages when there is a default route, or after ${NETWORK_WAIT_SECONDS} seconds without one.
 has_route() {
@@ -38,9 +27,7 @@ until has_route || [ "$left" -eq 0 ]; do
     left=$((left - 1))
     sleep 1
 done
-set -e
-${commands.join('\n')} ${list}
-`;
+${manager === 'apt' ? WAIT_FOR_APT : ''}${packageScript(manager, 'install', packages)}`;
 }
 
 /** What is wrong with the name of a package; undefined for a good one. Versions, architectures and groups may be in it. */

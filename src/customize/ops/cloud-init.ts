@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
+import { textOrObject } from '../accounts/text-or-object.js';
 import { type SeedChoice, readSeedFiles } from '../cloud-init/seed-files.js';
 import type { CustomizeContext, FileOperationKind } from '../operation-kind.js';
 
@@ -19,11 +20,10 @@ export const cloudInit: FileOperationKind<SeedChoice> = {
   summary:
     "Put user data for cloud-init into the guest (a NoCloud seed); metadata is made when it isn't given.",
   runs: 'offline',
-  schema: v.strictObject({
-    userData: file,
-    metaData: v.optional(file),
-    networkConfig: v.optional(file),
-  }),
+  schema: textOrObject(
+    parseSeedChoice,
+    v.strictObject({ userData: file, metaData: v.optional(file), networkConfig: v.optional(file) }),
+  ),
   parse: parseSeedChoice,
   describe: ({ userData }) => `give cloud-init the user data of ${userData}`,
   apply: seedCloudInit,
@@ -34,7 +34,7 @@ export const cloudInit: FileOperationKind<SeedChoice> = {
  *
  * @throws TSB_USAGE
  */
-export function parseSeedChoice(text: string): SeedChoice {
+function parseSeedChoice(text: string): SeedChoice {
   const [userData = '', metaData = '', networkConfig = '', ...more] = text.split(':');
   if (userData === '' || more.length > 0 || text.includes('\0')) {
     throw new TsbuilderError(

@@ -4,7 +4,8 @@ import * as v from 'valibot';
 import { TsbuilderError, messageOf } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { addFirstbootScript } from '../firstboot/add-script.js';
-import { installScript, packageProblem } from '../firstboot/install-script.js';
+import { installScript } from '../firstboot/install-script.js';
+import { packageManagerOf, packagesArgument } from '../in-guest/packages.js';
 import type { CustomizeContext, FileOperationKind } from '../operation-kind.js';
 
 /** Longest first line of a script that the kernel looks at (BINPRM_BUF_SIZE). */
@@ -49,39 +50,13 @@ export const firstbootInstall: FileOperationKind<string[]> = {
   argument: 'PACKAGE,PACKAGE..',
   summary: 'Install packages at the first boot of the guest.',
   runs: 'offline',
-  schema: v.pipe(
-    v.array(
-      v.pipe(
-        v.string(),
-        v.check(
-          (name) => packageProblem(name) === undefined,
-          (issue) => packageProblem(issue.input) ?? '',
-        ),
-      ),
-    ),
-    v.minLength(1, 'name a package'),
-  ),
-  parse: parsePackages,
+  ...packagesArgument('firstboot-install'),
   describe: (packages) => `at first boot install ${packages.join(', ')}`,
   apply: installAtFirstBoot,
 };
 
-function parsePackages(text: string): string[] {
-  const packages = text.split(',').map((name) => name.trim());
-  const problem = packages.map(packageProblem).find((each) => each !== undefined);
-  if (problem === undefined) return packages;
-  throw new TsbuilderError('TSB_USAGE', `--firstboot-install '${text}': ${problem}`, {
-    hint: 'Give names separated by commas: curl,git.',
-  });
-}
-
 async function installAtFirstBoot(guest: Guest, packages: readonly string[]): Promise<void> {
-  const manager = guest.os.packageManager;
-  if (manager === undefined) {
-    throw new TsbuilderError('TSB_GUEST', `${guest.name}: no package manager that is known`, {
-      hint: 'Install the packages by a script: --firstboot SCRIPT.',
-    });
-  }
+  const manager = packageManagerOf(guest.os);
   await addFirstbootScript(guest, {
     name: 'install',
     content: installScript(manager, packages),

@@ -87,6 +87,7 @@ describe('--cloud-init', () => {
   ])('understands %s', (text, value) => {
     expect(cloudInit.parse(text)).toEqual(value);
     expect(v.parse(cloudInit.schema, value)).toEqual(value);
+    expect(v.parse(cloudInit.schema, text)).toEqual(value);
     expect(cloudInit.describe(value)).toContain('u');
   });
 
