@@ -69,7 +69,9 @@ export async function detectDistro(files: GuestFiles): Promise<Distro | undefine
   const release =
     (await smallText(files, '/etc/os-release')) ?? (await smallText(files, '/usr/lib/os-release'));
   const found = release === undefined ? undefined : fromOsRelease(parseAssignments(release));
-  return found ?? (await fromLsbRelease(files)) ?? (await fromOldFiles(files));
+  const lsb = await fromLsbRelease(files);
+  if (found?.id === lsb?.id && found?.codename === '') return { ...found, codename: lsb?.codename ?? '' };
+  return found ?? lsb ?? (await fromOldFiles(files));
 }
 
 function fromOsRelease(values: Map<string, string>): Distro | undefined {
@@ -82,8 +84,14 @@ function fromOsRelease(values: Map<string, string>): Distro | undefined {
     family: family ?? 'other',
     name: values.get('PRETTY_NAME') ?? values.get('NAME') ?? id,
     version: values.get('VERSION_ID') ?? '',
-    codename: values.get('VERSION_CODENAME') ?? '',
+    codename: values.get('VERSION_CODENAME') ?? inParentheses(values.get('VERSION') ?? ''),
   };
+}
+
+/** The code name in `7 (wheezy)` and `release 5.11 (Tikanga)`; CentOS has none but says "Final". */
+function inParentheses(text: string): string {
+  const found = /\(([^()]+)\)\s*$/.exec(text)?.[1] ?? '';
+  return found === 'Final' ? '' : found;
 }
 
 async function fromLsbRelease(files: GuestFiles): Promise<Distro | undefined> {
@@ -101,6 +109,7 @@ async function fromLsbRelease(files: GuestFiles): Promise<Distro | undefined> {
 const OLD_FILES: readonly { path: string; id: string; name: string }[] = [
   { path: '/etc/fedora-release', id: 'fedora', name: 'Fedora' },
   { path: '/etc/centos-release', id: 'centos', name: 'CentOS' },
+  { path: '/etc/oracle-release', id: 'ol', name: 'Oracle Linux' },
   { path: '/etc/redhat-release', id: 'rhel', name: 'Red Hat Enterprise Linux' },
   { path: '/etc/SuSE-release', id: 'opensuse', name: 'SUSE' },
   { path: '/etc/alpine-release', id: 'alpine', name: 'Alpine Linux' },
@@ -114,13 +123,34 @@ async function fromOldFiles(files: GuestFiles): Promise<Distro | undefined> {
     const text = await smallText(files, path);
     if (text === undefined) continue;
     const first = (text.split('\n')[0] ?? '').trim();
+    if (path === '/etc/SuSE-release') return fromSuseRelease(first, text);
     const version = /\d+(\.\d+)*/.exec(first)?.[0] ?? '';
     return distro(redhatId(first) ?? id, {
       name: /[A-Za-z] /.test(first) ? first : `${name} ${first}`.trim(),
       version,
+      // Debian's file says "wheezy/sid" in what is not released, never a code name in parentheses.
+      codename: inParentheses(first),
     });
   }
   return undefined;
+}
+
+/** A first line for people, then `VERSION = 11` and in SUSE Linux Enterprise the service pack: `PATCHLEVEL = 4`. */
+function fromSuseRelease(first: string, text: string): Distro {
+  const field = (name: string): string =>
+    new RegExp(`^${name}\\s*=\\s*(.*)$`, 'm').exec(text)?.[1]?.trim() ?? '';
+  const patch = field('PATCHLEVEL');
+  const version = field('VERSION') || (/\d+(\.\d+)*/.exec(first)?.[0] ?? '');
+  const id = /^SUSE Linux Enterprise Desktop/.test(first)
+    ? 'sled'
+    : /^SUSE Linux Enterprise/.test(first)
+      ? 'sles'
+      : 'opensuse';
+  return distro(id, {
+    name: first,
+    version: patch === '' || patch === '0' || version.includes('.') ? version : `${version}.${patch}`,
+    codename: field('CODENAME'),
+  });
 }
 
 /** /etc/redhat-release is everybody's in that family; its words tell whose. */
@@ -131,6 +161,7 @@ function redhatId(line: string): string | undefined {
     Scientific: 'scientific',
     AlmaLinux: 'almalinux',
     Rocky: 'rocky',
+    Oracle: 'ol',
   };
   return words[line.split(' ')[0] ?? ''];
 }

@@ -57,6 +57,15 @@ export async function findRoots<P extends GuestPartition>(
 const isDamage = (error: unknown): boolean =>
   error instanceof TsbuilderError && error.code === 'TSB_FILESYSTEM';
 
+/** A system and its files. */
+export interface OpenedSystem<P extends GuestPartition = GuestPartition> {
+  readonly root: GuestRoot<P>;
+  /** With everything that it mounts. */
+  readonly files: GuestFiles;
+  /** The same, but what cannot be reached looks as if it were not mounted. */
+  readonly reachable: GuestFiles;
+}
+
 /**
  * The Linux system whose root filesystem is on a volume, and its files; undefined when there is none.
  *
@@ -66,7 +75,7 @@ export async function openSystem<P extends GuestPartition>(
   disk: ByteSource,
   where: { readonly table: DeviceTable<GuestVolume<P>>; readonly volume: GuestVolume<P> },
   signal?: AbortSignal,
-): Promise<{ readonly root: GuestRoot<P>; readonly files: GuestFiles } | undefined> {
+): Promise<OpenedSystem<P> | undefined> {
   const { table, volume } = where;
   const source = volume.content.kind === 'ext' ? volumeSource(disk, volume) : undefined;
   if (!source) return undefined;
@@ -78,7 +87,11 @@ export async function openSystem<P extends GuestPartition>(
   if (!(await hasPrograms(reachable))) return undefined;
   const os = await inspectGuest(reachable);
   if (os.type !== 'linux') return undefined;
-  return { root: { partition: volume.partition, volume, mounts, os }, files: mountedFiles(mounted) };
+  return {
+    root: { partition: volume.partition, volume, mounts, os },
+    files: mountedFiles(mounted),
+    reachable,
+  };
 }
 
 /** A separate /boot or /home has no /etc; a data disk with one has no programs. */

@@ -26,11 +26,12 @@ export interface LookRequest {
 export async function lookInto<T>(request: LookRequest, look: (found: ImageFiles) => Promise<T>): Promise<T> {
   const { partition, open } = request;
   const { progress, signal } = open;
-  await using disk = await openDisk(request);
+  await using disk = await openForLooking(request);
   return await look(await openImageFiles(disk, { partition, progress, signal }));
 }
 
-async function openDisk({ src, open }: LookRequest): Promise<DiskSource> {
+/** Opens the disk of `request` as {@link lookInto} does, whatever its partition. @throws as `openServedDisk` */
+export async function openForLooking({ src, open }: LookRequest): Promise<DiskSource> {
   const options = { ...open, cacheBytes: CACHE_BYTES, counters: newCounters() };
   const location = await locateDisk(src);
   if (location.kind === 'template' || open.requireVerified) return openServedDisk(src, options);
