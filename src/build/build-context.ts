@@ -1,6 +1,7 @@
 import type { TemplateCache } from '../index-repo/template-cache.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import type { Progress } from '../progress.js';
+import type { CustomizeWork } from './customize-work.js';
 
 /** What a build works with besides its plan. */
 export interface BuildContext {
@@ -13,6 +14,8 @@ export interface BuildContext {
   readonly noCache: boolean;
   readonly compress?: 'zlib' | 'zstd' | undefined;
   readonly clusterSize?: number | undefined;
+  /** What is done to the guest besides seeding it. */
+  readonly work: CustomizeWork;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }

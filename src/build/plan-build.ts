@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type CustomizeStage, type DescribedStage, describeStages } from '../customize/plan-customize.js';
 import { TsbuilderError } from '../errors.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import { formatSize } from '../io/format-size.js';
@@ -15,6 +16,8 @@ export interface BuildOptions {
   readonly machineId: 'random' | 'empty' | 'keep';
   /** Makes the build reproducible: all randomness is derived from this text. */
   readonly seed?: string | undefined;
+  /** What is done to the guest besides seeding it. Default: nothing. */
+  readonly stages?: readonly CustomizeStage[] | undefined;
   /** What other sources have under the same name. */
   readonly rivals?: readonly TemplateEntry[] | undefined;
 }
@@ -41,6 +44,8 @@ export interface BuildPlan {
   readonly lvexpand: string | undefined;
   readonly machineId: 'random' | 'empty' | 'keep';
   readonly seed: string | undefined;
+  /** What is done to the guest besides, in words. */
+  readonly customize: readonly DescribedStage[];
 }
 
 /**
@@ -74,6 +79,7 @@ export function planBuild(entry: TemplateEntry, options: BuildOptions): BuildPla
     lvexpand: entry.lvexpand,
     machineId: options.machineId,
     seed: options.seed,
+    customize: describeStages(options.stages ?? []),
   };
 }
 

@@ -15,12 +15,13 @@ import type { BuildContext } from './build-context.js';
 import { type DescribedDisk, describeDisk } from './describe-disk.js';
 import { openDiskContent } from './disk-content.js';
 import type { BuildPlan } from './plan-build.js';
-import { seedDisk } from './seed-disk.js';
+import { randomness } from './randomness.js';
+import { type SeededDisk, seedDisk } from './seed-disk.js';
 import { planFor, unpackTemplate } from './unpack-template.js';
 import { writeLiterals } from './write-disk.js';
 
 /** What a build made. */
-export interface BuildResult {
+export interface BuildResult extends SeededDisk {
   readonly output: string;
   readonly format: string;
   /** Virtual size in bytes. */
@@ -29,7 +30,6 @@ export interface BuildResult {
   readonly allocated: number;
   readonly resize: ResizePlan;
   readonly grown: readonly GrowResult[];
-  readonly seeded: readonly string[];
   /** The finished disk: its partitions and their free space. */
   readonly layout: DescribedDisk;
 }
@@ -130,12 +130,12 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
   // Other formats are written from a finished raw disk.
   await using scratch = plan.format === 'raw' ? undefined : await openScratchFile(plan.output);
   const disk = scratch?.tempPath ?? output.tempPath;
-  const fakeTime = plan.seed === undefined ? undefined : reproducibleTime();
+  const { random, fakeTime } = randomness(plan.seed);
   await using handle = await context.cache.fetch(entry, context);
   const resize = await unpackTemplate({ plan, context, handle, disk });
   await writeLiterals(disk, resize);
   const grown = await growFilesystems(resize, disk, { signal, progress, sync: context.sync, fakeTime });
-  const seeded = await seedDisk(disk, { plan, progress, signal, sync: context.sync, fakeTime });
+  const seeded = await seedDisk(disk, { ...context, plan, random, fakeTime });
   const layout = await describeFile(disk, signal);
   if (scratch) {
     using _ = progress.step(`Converting to ${plan.format}`);
@@ -151,13 +151,7 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
     allocated: blocks * 512,
     resize,
     grown,
-    seeded,
+    ...seeded,
     layout,
   };
-}
-
-/** The present of a reproducible build, in seconds since 1970: `SOURCE_DATE_EPOCH`, else always the same moment. */
-function reproducibleTime(): number {
-  const epoch = Number(process.env['SOURCE_DATE_EPOCH']);
-  return Number.isSafeInteger(epoch) && epoch > 0 ? epoch : 1_700_000_000;
 }

@@ -4,16 +4,21 @@ import type { OpenedTemplates } from '../build/open-templates.js';
 import { TsbuilderError } from '../errors.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
+import { customizeFlags } from '../ui/customize-flags.js';
 
 export default class Build extends BaseCommand<typeof Build> {
   static override summary = 'Build a disk from a template: tsbuilder NAME is short for tsbuilder build NAME.';
   static override description =
-    "Fetches the signed index, verifies it, decodes the template in parallel into a sparse disk, grows the partition and the filesystem, seeds the guest's randomness and lets the file appear when every byte has been verified.";
+    "Fetches the signed index, verifies it, decodes the template in parallel into a sparse disk, grows the partition and the filesystem, seeds the guest's randomness, does the operations that are asked for in their order, and lets the file appear when every byte has been verified.";
   static override examples = [
     { description: 'A 10 GiB disk', command: '<%= config.bin %> debian-12 --size 10G' },
     {
       description: 'A qcow2 disk under another name',
       command: '<%= config.bin %> debian-12 -o vm.qcow2 --format qcow2',
+    },
+    {
+      description: 'With a name, a key to log in with, and a package that is installed at the first boot',
+      command: '<%= config.bin %> debian-12 --hostname web1 --ssh-inject root --firstboot-install nginx',
     },
     { description: 'What there is', command: '<%= config.bin %> --list' },
     { description: 'What would be done', command: '<%= config.bin %> debian-12 --size 10G --dry-run' },
@@ -77,6 +82,7 @@ export default class Build extends BaseCommand<typeof Build> {
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
     sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
 
+    ...customizeFlags,
     ...sourceFlags,
     cache: Flags.string({
       helpValue: 'DIR',
@@ -153,9 +159,12 @@ export default class Build extends BaseCommand<typeof Build> {
     const { assertFormat } = await import('../image/convert-image.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { summarizeResizePlan } = await import('../resize/format-plan.js');
+    const { customizeWork } = await import('../ui/customize-work.js');
+    const { openSecretSink, formatSecrets } = await import('../ui/password-file.js');
     const { formatBuildPlan, formatBuildSummary } = await import('../ui/build-summary.js');
     const { flags, progress, signal } = this;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
+    const work = await customizeWork(this.tokens, flags);
     const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,
       arch: flags.arch,
@@ -172,6 +181,7 @@ export default class Build extends BaseCommand<typeof Build> {
       expand: flags.expand,
       machineId: flags['machine-id'],
       seed: flags.seed,
+      stages: work.stages,
       rivals,
     });
     await assertFormat(flags.format, {
@@ -189,6 +199,7 @@ export default class Build extends BaseCommand<typeof Build> {
       noCache: flags['no-cache'],
       compress: flags.compress,
       clusterSize: flags['cluster-size'],
+      work,
       progress,
       signal,
     };
@@ -197,9 +208,12 @@ export default class Build extends BaseCommand<typeof Build> {
       this.log(formatBuildPlan(plan, resize));
       return { plan: { ...plan, resize: summarizeResizePlan(resize) } };
     }
+    await using sink = await openSecretSink(flags['password-file'], progress);
     const result = await runBuild(plan, context);
+    const secrets = await sink.keep(result.secrets);
     if (!flags.quiet) this.log(formatBuildSummary(result, plan));
-    return { ...result, resize: summarizeResizePlan(result.resize), template: plan.template };
+    if (secrets.length > 0) this.log(formatSecrets(secrets).trimEnd());
+    return { ...result, secrets, resize: summarizeResizePlan(result.resize), template: plan.template };
   }
 
   /** Making a template needs the network, and is no part of looking at a plan or of using given sources. */

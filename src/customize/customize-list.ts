@@ -59,7 +59,7 @@ function parseSetting(name: string, text: string): CustomizeSettings | undefined
 export function parsePasswordCrypto(text: string): (typeof PASSWORD_CRYPTOS)[number] {
   const found = PASSWORD_CRYPTOS.find((crypto) => crypto === text);
   if (found !== undefined) return found;
-  throw new TsbuilderError('TSB_USAGE', `password-crypto: ${JSON.stringify(text)} is no way of hashing`, {
+  throw new TsbuilderError('TSB_USAGE', `--password-crypto: ${JSON.stringify(text)} is no way of hashing`, {
     hint: `Choose one of ${PASSWORD_CRYPTOS.join(', ')}.`,
   });
 }
@@ -70,10 +70,10 @@ function assertArgument(
   text: string,
 ): void {
   if (argument === undefined && text !== '') {
-    throw new TsbuilderError('TSB_USAGE', `${name}: takes nothing, and was given ${JSON.stringify(text)}`);
+    throw new TsbuilderError('TSB_USAGE', `--${name} takes nothing, and was given ${JSON.stringify(text)}`);
   }
   if (argument !== undefined && !argument.startsWith('[') && text === '') {
-    throw new TsbuilderError('TSB_USAGE', `${name}: needs ${argument}`);
+    throw new TsbuilderError('TSB_USAGE', `--${name} needs ${argument}`);
   }
 }
 

@@ -5,8 +5,8 @@ import { formatSize } from '../io/format-size.js';
 import { redactUrl } from '../io/redact-url.js';
 import { parseLocation } from '../io/source-location.js';
 import { formatResizePlan } from '../resize/format-plan.js';
-
-type Line = readonly [label: string, text: string];
+import { customizeLines, stageLines } from './customize-summary.js';
+import { type Line, formatLines } from './labelled-lines.js';
 
 /**
  * What is printed when a build is done: the output, its sizes, what grew, what is free, what was seeded; and the template,
@@ -27,6 +27,7 @@ export function formatBuildSummary(result: BuildResult, { template }: Pick<Build
       .filter(hasFreeSpace)
       .map((partition): Line => ['Free space', formatFree(partition)]),
     ['Seeded', result.seeded.length === 0 ? 'nothing' : result.seeded.join(', ')],
+    ...customizeLines(result),
   ];
   return formatLines(lines);
 }
@@ -42,6 +43,7 @@ export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof forma
     ['Output format', plan.format],
     ['Machine-id', plan.machineId],
     ['Randomness', plan.seed === undefined ? "from this machine's random source" : 'derived from --seed'],
+    ...stageLines(plan.customize),
   ];
   return `${formatLines(lines)}\n\n${formatResizePlan(resize)}`;
 }
@@ -67,8 +69,4 @@ function formatFree({ number, length, content }: WithFreeSpace): string {
 
 function partitionName(number: number): string {
   return number === 0 ? 'the whole disk' : `partition ${number}`;
-}
-
-function formatLines(lines: readonly Line[]): string {
-  return lines.map(([label, text]) => `${`${label}:`.padStart(16)} ${text}`).join('\n');
 }

@@ -157,7 +157,10 @@ function optionModels(flag: Command.Flag.Any, words: readonly string[]): OptionM
   }
   const help = Array.isArray(flag.helpValue) ? flag.helpValue[0] : flag.helpValue;
   const label = (help ?? flag.name.toUpperCase()).replace(/[<>[\]]/g, '');
-  return [{ ...option, value: valueModel(label, flag.options, words), repeatable: flag.multiple === true }];
+  const value = valueModel(label, flag.options, words);
+  // The NAME of an option is never a template's: that is an argument.
+  const kind = value.kind === 'template' ? 'none' : value.kind;
+  return [{ ...option, value: { ...value, kind }, repeatable: flag.multiple === true }];
 }
 
 const KINDS: Readonly<Record<string, ValueKind>> = {

@@ -61,6 +61,7 @@ async function unpack(verdict: () => void): Promise<{ early: [offset: number, le
     sync: false,
     offline: false,
     noCache: false,
+    work: { stages: [], settings: {}, machine: { network: false } },
     progress: silentProgress,
     signal: new AbortController().signal,
   };

@@ -22,6 +22,7 @@ const plan = (others: { source: string; revision: string }[]) => ({
   lvexpand: undefined,
   machineId: 'random' as const,
   seed: undefined,
+  customize: [],
 });
 const result: BuildResult = {
   output: '/tmp/x.img',
@@ -31,6 +32,9 @@ const result: BuildResult = {
   resize: identityPlan(512),
   grown: [],
   seeded: [],
+  done: [],
+  secrets: [],
+  rootLogin: undefined,
   layout: { table: 'none', sectorSize: undefined, partitions: [] },
 };
 const CHOICE =

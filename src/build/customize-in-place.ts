@@ -1,0 +1,152 @@
+import { lstat, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { TsbuilderError, errnoOf } from '../errors.js';
+import { convertImage } from '../image/convert-image.js';
+import { type DescribedStage, describeStages } from '../customize/plan-customize.js';
+import { lockDisk } from '../io/disk-lock.js';
+import { openFileSource } from '../io/file-source.js';
+import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import { assertNotInput } from './assert-not-input.js';
+import { assertOutputName } from './assert-output-name.js';
+import { findSystems, findSystemsIn, systemMeant } from './choose-root.js';
+import type { CustomizeDone, CustomizeMeans, CustomizeWork } from './customize-work.js';
+import { openDiskContent } from './disk-content.js';
+import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
+import { type Backup, keepBackup } from './keep-backup.js';
+import { customizeDisk } from './run-customize.js';
+
+/** Which disk to customise, and how. */
+export interface CustomizeRequest {
+  readonly disk: string;
+  /** Another file to make, instead of changing the disk. */
+  readonly output?: string | undefined;
+  /** Replace an existing `output`. */
+  readonly force: boolean;
+  /** Keep the disk as it was under another name. */
+  readonly backup: boolean;
+  readonly work: CustomizeWork;
+  readonly jobs: number;
+}
+
+/** What was made of a disk. */
+export interface CustomizeResult extends CustomizeDone {
+  /** The file that has the changes. */
+  readonly output: string;
+  readonly format: 'raw' | 'qcow2';
+  /** The disk as it was. */
+  readonly backup: string | undefined;
+}
+
+/**
+ * Customises a raw or qcow2 disk. The work is done on a copy, which takes the disk's place when all is done; whatever goes wrong
+ * before, the disk is untouched. Without a backup, where one commit does all, a raw disk is changed itself: that
+ * commit is taken back if it fails.
+ *
+ * @throws TSB_LOCKED when the disk is in use, TSB_USAGE, TSB_NO_SPACE, and as `customizeDisk`
+ */
+export async function runCustomize(
+  request: CustomizeRequest,
+  means: CustomizeMeans,
+): Promise<CustomizeResult> {
+  const path = await diskPath(request.disk);
+  await using lock = await lockDisk(path);
+  const kind = await imageKind(path, means.signal);
+  if (kind.format === 'raw' && (await isOneCommit(path, request, means))) {
+    // This is the only copy: nothing of it may be left to a later flush.
+    const done = await customizeDisk(path, request.work, { ...means, sync: true });
+    return { ...done, output: path, format: 'raw', backup: undefined };
+  }
+  const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
+  const inPlace = request.output === undefined;
+  await using output = await openOutputFile(target, { force: inPlace || request.force, sync: means.sync });
+  await using scratch = kind.format === 'raw' ? undefined : await openScratchFile(target);
+  const raw = scratch?.tempPath ?? output.tempPath;
+  const options = { jobs: request.jobs, progress: means.progress, signal: means.signal };
+  await copyToRaw({ path, kind }, raw, options);
+  await lock.assertUnchanged();
+  const done = await customizeDisk(raw, request.work, means);
+  if (scratch) await repack(raw, output.tempPath, { ...options, kind });
+  await lock.assertUnchanged();
+  means.signal.throwIfAborted();
+  const backup = inPlace && request.backup ? await keepBackup(path) : undefined;
+  await commitOr(() => output.commit(), backup);
+  return { ...done, output: target, format: kind.format, backup: backup?.path };
+}
+
+/** What would be done to a disk. */
+export interface CustomizePlan {
+  readonly disk: string;
+  readonly output: string;
+  /** The system that is meant, in words. */
+  readonly system: string;
+  readonly customize: readonly DescribedStage[];
+}
+
+/**
+ * What `runCustomize` would do. Reads a little of the disk, which may be in use.
+ *
+ * @throws TSB_GUEST when there is no system or which one is meant cannot be told, and as reading disks
+ */
+export async function planRun(request: CustomizeRequest, signal: AbortSignal): Promise<CustomizePlan> {
+  const path = await diskPath(request.disk);
+  await imageKind(path, signal);
+  await using source = await openFileSource(path);
+  await using content = await openDiskContent(source, { path, signal });
+  const root = systemMeant(path, await findSystems(content.disk, signal), request.work.root);
+  return {
+    disk: path,
+    output: request.output === undefined ? path : await outputPath(request.disk, request.output),
+    system: root ? `${root.os.distro?.name ?? 'Linux'} on ${root.volume.label}` : 'to be found by libguestfs',
+    customize: describeStages(request.work.stages),
+  };
+}
+
+/** The disk's own name: a link to it stays one. */
+async function diskPath(name: string): Promise<string> {
+  const path = await realpath(name).catch((error: unknown) => {
+    const missing = errnoOf(error) === 'ENOENT';
+    throw new TsbuilderError('TSB_NOT_FOUND', `${name}: ${missing ? 'no such disk' : 'cannot be found'}`, {
+      cause: error,
+    });
+  });
+  if ((await lstat(path)).isFile()) return path;
+  throw new TsbuilderError('TSB_USAGE', `${name}: is not a file`, {
+    hint: 'Only disks in files can be customised.',
+  });
+}
+
+async function outputPath(disk: string, output: string): Promise<string> {
+  assertOutputName(output);
+  await assertNotInput(disk, output, 'To change the disk itself, leave --output away.');
+  return resolve(output);
+}
+
+async function isOneCommit(path: string, request: CustomizeRequest, means: CustomizeMeans): Promise<boolean> {
+  const { backup, output, work } = request;
+  if (backup || output !== undefined || work.stages.some(({ runs }) => runs === 'in-guest')) return false;
+  return systemMeant(path, await findSystemsIn(path, means.signal), work.root) !== undefined;
+}
+
+async function repack(
+  raw: string,
+  target: string,
+  options: Parameters<typeof copyToRaw>[2] & { kind: ImageKind },
+): Promise<void> {
+  const { kind, jobs, signal } = options;
+  using _ = options.progress.step('Writing the qcow2 image');
+  await convertImage(raw, target, {
+    ...(kind.format === 'qcow2' && kind.options),
+    jobs,
+    signal,
+    format: kind.format,
+  });
+}
+
+async function commitOr(commit: () => Promise<void>, backup: Backup | undefined): Promise<void> {
+  try {
+    await commit();
+  } catch (error) {
+    await backup?.undo();
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+import { link, rename, unlink } from 'node:fs/promises';
+import { errnoOf } from '../errors.js';
+import { writeError } from '../io/free-space.js';
+import { placeFile } from '../io/place-file.js';
+
+const MOST = 1000;
+
+/** A file's second name, for when its first is taken from it. */
+export interface Backup {
+  readonly path: string;
+  /** Takes the second name away again. */
+  undo(): Promise<void>;
+}
+
+/**
+ * Gives the file `path` another name beside it, `PATH.bak` or the first of `PATH.bak.1`, `PATH.bak.2` ... that is free, so that it is
+ * kept when another file takes its place. Where a file cannot have two names it has only the new one meanwhile.
+ *
+ * @throws TSB_OUTPUT_UNUSABLE or TSB_IO when it cannot
+ */
+export async function keepBackup(path: string): Promise<Backup> {
+  for (let count = 0; count < MOST; count += 1) {
+    const name = count === 0 ? `${path}.bak` : `${path}.bak.${count}`;
+    try {
+      return await nameTwice(path, name);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw writeError(name, error);
+    }
+  }
+  throw writeError(path, Object.assign(new Error(`there are ${MOST} backups of it`), { code: 'EEXIST' }));
+}
+
+async function nameTwice(path: string, name: string): Promise<Backup> {
+  try {
+    await link(path, name);
+    return { path: name, undo: () => unlink(name) };
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(errnoOf(error) ?? '')) throw error;
+    await placeFile(path, name);
+    return { path: name, undo: () => rename(name, path) };
+  }
+}

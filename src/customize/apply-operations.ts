@@ -1,0 +1,37 @@
+import { TsbuilderError } from '../errors.js';
+import type { Guest } from '../guest/guest.js';
+import type { CustomizeContext, FileOperationKind, Operation } from './operation-kind.js';
+
+/** An operation that only changes files. */
+export type FileOperation = Operation & { readonly kind: FileOperationKind<unknown> };
+
+/** Whether the operation only changes files. */
+export function isFileOperation(operation: Operation): operation is FileOperation {
+  return operation.kind.runs === 'offline';
+}
+
+/**
+ * Does one operation in the guest, without committing.
+ *
+ * @throws what the operation throws, with its name in front of the message
+ */
+export async function applyOperation(
+  guest: Guest,
+  { kind, value }: FileOperation,
+  context: CustomizeContext,
+): Promise<void> {
+  context.signal?.throwIfAborted();
+  await named(kind.name, () => kind.apply(guest, value, context));
+}
+
+/** Runs `work`; an error of it says that it was the operation `name` that failed. */
+export async function named<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || error.code === 'TSB_INTERRUPTED') throw error;
+    const { code, message, hint, details } = error;
+    const text = message.startsWith(`--${name}`) ? message : `--${name}: ${message}`;
+    throw new TsbuilderError(code, text, { hint, details: { ...details, operation: name }, cause: error });
+  }
+}

@@ -1,0 +1,40 @@
+import type { CustomizePlan, CustomizeResult } from '../build/customize-in-place.js';
+import type { CustomizeDone } from '../build/customize-work.js';
+import type { DescribedStage } from '../customize/plan-customize.js';
+import { type Line, formatLines } from './labelled-lines.js';
+
+/** What was done to a guest: a line for each operation, then whether root can log in. */
+export function customizeLines({ done, rootLogin }: CustomizeDone): Line[] {
+  const logins = {
+    locked: 'locked: give it a password with --root-password, or log in as another user',
+    open: 'WITHOUT a password: give it one with --root-password',
+    password: undefined,
+  };
+  const login = rootLogin && logins[rootLogin];
+  return [
+    ...done.map((text): Line => ['Done', text]),
+    ...(login === undefined ? [] : [['Root login', login] as const]),
+  ];
+}
+
+/** What will be done to a guest, a line for each operation. */
+export function stageLines(stages: readonly DescribedStage[]): Line[] {
+  return stages.flatMap(({ runs, operations }) =>
+    operations.map(({ description }): Line => [
+      runs === 'offline' ? 'Customise' : 'Run in the guest',
+      description,
+    ]),
+  );
+}
+
+/** What is printed when a disk has been customised. */
+export function formatCustomizeSummary(result: CustomizeResult): string {
+  const backup: Line[] = result.backup === undefined ? [] : [['Kept as it was', result.backup]];
+  return formatLines([['Disk', result.output], ...backup, ...customizeLines(result)]);
+}
+
+/** What `--dry-run` of customising prints. */
+export function formatCustomizePlan({ disk, output, system, customize }: CustomizePlan): string {
+  const made: Line[] = output === disk ? [] : [['Output file', output]];
+  return formatLines([['Disk', disk], ['System', system], ...made, ...stageLines(customize)]);
+}

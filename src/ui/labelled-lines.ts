@@ -1,0 +1,7 @@
+/** One line of a summary: what it is about, and what there is to say. */
+export type Line = readonly [label: string, text: string];
+
+/** The lines with their labels in one column, aligned at the colons. */
+export function formatLines(lines: readonly Line[]): string {
+  return lines.map(([label, text]) => `${`${label}:`.padStart(16)} ${text}`).join('\n');
+}

@@ -1,0 +1,49 @@
+import { open } from 'node:fs/promises';
+import type { MadeSecret } from '../build/customize-work.js';
+import { messageOf } from '../errors.js';
+import { type OutputFile, openOutputFile } from '../io/output-file.js';
+import type { Progress } from '../progress.js';
+
+/** Where passwords that were made go. Disposing it without `keep` leaves no file. */
+export interface SecretSink extends AsyncDisposable {
+  /** Keeps the secrets, and returns those that still have to be shown: all, where no file was asked for or it failed. */
+  keep(secrets: readonly MadeSecret[]): Promise<readonly MadeSecret[]>;
+}
+
+/**
+ * Makes ready to write secrets to the new file `path`, for its owner only; undefined: they are shown. An
+ * existing file is never replaced: others may be able to read it.
+ *
+ * @throws as `openOutputFile`, before any work
+ */
+export async function openSecretSink(path: string | undefined, progress: Progress): Promise<SecretSink> {
+  if (path === undefined) {
+    return { keep: (secrets) => Promise.resolve(secrets), [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const file = await openOutputFile(path);
+  return {
+    async keep(secrets) {
+      try {
+        await writeSecrets(file, secrets);
+        return [];
+      } catch (error) {
+        progress.warn(`the passwords could not be written: ${messageOf(error)}`);
+        return secrets;
+      }
+    },
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  };
+}
+
+async function writeSecrets(file: OutputFile, secrets: readonly MadeSecret[]): Promise<void> {
+  await using handle = await open(file.tempPath, 'r+');
+  await handle.chmod(0o600);
+  await handle.writeFile(formatSecrets(secrets));
+  await handle.close();
+  await file.commit();
+}
+
+/** The secrets, one line each. */
+export function formatSecrets(secrets: readonly MadeSecret[]): string {
+  return secrets.map(({ label, value }) => `${label}: ${value}\n`).join('');
+}
