@@ -5,7 +5,7 @@ import { inspectGuest } from '../../src/guest/inspect.js';
 import { bytesSource, sliceSource } from '../../src/io/byte-source.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { MIB, OFFSET, type TreeSpec, makeExtImage, run, scratchPath } from '../helpers/guest-image.js';
-import { GUEST_TREES, elf } from '../helpers/guest-trees.js';
+import { GUEST_TREES, MORE_TREES, elf } from '../helpers/guest-trees.js';
 
 async function withFiles<T>(path: string, look: (files: GuestFiles) => Promise<T>): Promise<T> {
   await using disk = await openFileSource(path);
@@ -20,7 +20,7 @@ describe('inspectGuest', () => {
     ['DEBIAN_12', 'debian 12 bookworm', 'debian x86_64 systemd apt'],
     ['UBUNTU_1204', 'ubuntu 12.04 precise', 'debian i386 upstart apt'],
     ['FEDORA', 'fedora 39 ', 'redhat aarch64 systemd dnf'],
-    ['OPENSUSE_11', 'opensuse 11.4 ', 'suse x86_64 sysv zypper'],
+    ['OPENSUSE_11', 'opensuse 11.4 Celadon', 'suse x86_64 sysv zypper'],
     ['CENTOS_6', 'centos 6.10 ', 'redhat x86_64 upstart yum'],
     ['ALPINE', 'alpine 3.18.4 ', 'alpine x86_64 openrc apk'],
     ['CIRROS', 'cirros 0.6.2 ', 'cirros x86_64 busybox none'],
@@ -29,6 +29,43 @@ describe('inspectGuest', () => {
     expect(type).toBe('linux');
     expect(`${distro?.id} ${distro?.version} ${distro?.codename}`).toBe(release);
     expect(`${distro?.family} ${arch} ${init} ${packageManager ?? 'none'}`).toBe(system);
+  });
+
+  it.each([
+    ['Debian 6', 'debian 6.0.10 ', 'debian x86_64 sysv apt'],
+    ['Debian 7', 'debian 7 wheezy', 'debian x86_64 sysv apt'],
+    ['Debian 8', 'debian 8 jessie', 'debian x86_64 systemd apt'],
+    ['Debian 10', 'debian 10 buster', 'debian x86_64 systemd apt'],
+    ['Debian 13', 'debian 13 trixie', 'debian x86_64 systemd apt'],
+    ['Debian testing', 'debian  forky', 'debian x86_64 systemd apt'],
+    ['Ubuntu 14.04', 'ubuntu 14.04 trusty', 'debian x86_64 upstart apt'],
+    ['Ubuntu 16.04', 'ubuntu 16.04 xenial', 'debian x86_64 systemd apt'],
+    ['Ubuntu 24.04', 'ubuntu 24.04 noble', 'debian x86_64 systemd apt'],
+    ['Fedora 14', 'fedora 14 Laughlin', 'redhat x86_64 upstart yum'],
+    ['Fedora 41', 'fedora 41 ', 'redhat x86_64 systemd dnf'],
+    ['RHEL 5', 'rhel 5.11 Tikanga', 'redhat x86_64 sysv yum'],
+    ['RHEL 6', 'rhel 6.10 Santiago', 'redhat x86_64 upstart yum'],
+    ['RHEL 7', 'rhel 7.9 Maipo', 'redhat x86_64 systemd yum'],
+    ['RHEL 9', 'rhel 9.4 ', 'redhat x86_64 systemd dnf'],
+    ['CentOS 5', 'centos 5.11 ', 'redhat x86_64 sysv yum'],
+    ['CentOS 7', 'centos 7 Core', 'redhat x86_64 systemd yum'],
+    ['CentOS Stream 9', 'centos 9 ', 'redhat x86_64 systemd dnf'],
+    ['Alma 8', 'almalinux 8.10 ', 'redhat x86_64 systemd dnf'],
+    ['Rocky 9', 'rocky 9.3 ', 'redhat x86_64 systemd dnf'],
+    ['Oracle 6', 'ol 6.10 ', 'redhat x86_64 upstart yum'],
+    ['SLES 11', 'sles 11.4 ', 'suse x86_64 sysv zypper'],
+    ['SLES 15', 'sles 15.5 ', 'suse x86_64 systemd zypper'],
+    ['openSUSE Leap', 'opensuse-leap 15.6 ', 'suse x86_64 systemd zypper'],
+    ['openSUSE Tumbleweed', 'opensuse-tumbleweed 20240601 ', 'suse x86_64 systemd zypper'],
+    ['Arch', 'arch  ', 'arch x86_64 systemd pacman'],
+    ['Alpine without os-release', 'alpine 2.7.9 ', 'alpine i386 openrc apk'],
+    ['CirrOS 0.3', 'cirros 0.3.4 ', 'cirros x86_64 busybox none'],
+    ['Gentoo', 'gentoo 2.14 ', 'gentoo x86_64 openrc emerge'],
+    ['Gentoo on arm64 with systemd', 'gentoo 2.15 ', 'gentoo aarch64 systemd emerge'],
+  ])('knows %s', async (name, release, system) => {
+    const os = await inspect(MORE_TREES[name] ?? {});
+    expect(`${os.distro?.id} ${os.distro?.version} ${os.distro?.codename}`).toBe(release);
+    expect(`${os.distro?.family} ${os.arch} ${os.init} ${os.packageManager ?? 'none'}`).toBe(system);
   });
 
   it('reads fstab and the state of SELinux', async () => {
