@@ -1,6 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
+import type { BuildContext } from '../build/build-context.js';
 import type { OpenedTemplates } from '../build/open-templates.js';
+import type { BuildPlan } from '../build/plan-build.js';
 import { TsbuilderError } from '../errors.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
@@ -154,14 +156,10 @@ export default class Build extends BaseCommand<typeof Build> {
 
   private async build(name: string, output: string): Promise<unknown> {
     const { planBuild } = await import('../build/plan-build.js');
-    const { planPartitions, runBuild } = await import('../build/run-build.js');
     const { templateOrRecipe } = await import('../build/template-or-recipe.js');
     const { assertFormat } = await import('../image/convert-image.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
-    const { summarizeResizePlan } = await import('../resize/format-plan.js');
     const { customizeWork } = await import('../ui/customize-work.js');
-    const { openSecretSink, formatSecrets } = await import('../ui/password-file.js');
-    const { formatBuildPlan, formatBuildSummary } = await import('../ui/build-summary.js');
     const { flags, progress, signal } = this;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
     const work = await customizeWork(this.tokens, flags);
@@ -203,11 +201,24 @@ export default class Build extends BaseCommand<typeof Build> {
       progress,
       signal,
     };
-    if (flags['dry-run']) {
-      const resize = await planPartitions(plan, context);
-      this.log(formatBuildPlan(plan, resize));
-      return { plan: { ...plan, resize: summarizeResizePlan(resize) } };
-    }
+    return flags['dry-run'] ? this.plan(plan, context) : this.make(plan, context);
+  }
+
+  private async plan(plan: BuildPlan, context: BuildContext): Promise<unknown> {
+    const { planPartitions } = await import('../build/run-build.js');
+    const { summarizeResizePlan } = await import('../resize/format-plan.js');
+    const { formatBuildPlan } = await import('../ui/build-summary.js');
+    const resize = await planPartitions(plan, context);
+    this.log(formatBuildPlan(plan, resize));
+    return { plan: { ...plan, resize: summarizeResizePlan(resize) } };
+  }
+
+  private async make(plan: BuildPlan, context: BuildContext): Promise<unknown> {
+    const { runBuild } = await import('../build/run-build.js');
+    const { summarizeResizePlan } = await import('../resize/format-plan.js');
+    const { formatBuildSummary } = await import('../ui/build-summary.js');
+    const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
+    const { flags, progress } = this;
     await using sink = await openSecretSink(flags['password-file'], progress);
     const result = await runBuild(plan, context);
     const secrets = await sink.keep(result.secrets);

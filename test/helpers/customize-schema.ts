@@ -1,19 +1,19 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { OperationKind } from '../../src/customize/operation-kind.js';
 
-const SETTINGS = [
-  { 'password-crypto': { enum: ['yescrypt', 'sha512', 'sha256', 'md5'] } },
-  { 'no-logfile': { enum: [true, null] } },
-  { 'selinux-relabel': { enum: [true, null] } },
-  { 'no-selinux-relabel': { enum: [true, null] } },
-];
+const SETTINGS = new Map<string, object>([
+  ['password-crypto', { enum: ['yescrypt', 'sha512', 'sha256', 'md5'] }],
+  ['no-logfile', { enum: [true, null] }],
+  ['selinux-relabel', { enum: [true, null] }],
+  ['no-selinux-relabel', { enum: [true, null] }],
+]);
 
 /** The JSON schema of the files of `--customize`: a list of maps with one key. */
 export function customizeSchema(operations: readonly OperationKind<unknown>[]): object {
   const named = operations.map((kind) => ({ kind, schema: valueSchema(kind) }));
   const maps = [
     ...named.map(({ kind, schema }) => only(kind.name, { description: kind.summary, ...schema })),
-    ...SETTINGS.flatMap((setting) => Object.entries(setting).map(([name, schema]) => only(name, schema))),
+    ...[...SETTINGS].map(([name, schema]) => only(name, schema)),
   ];
   const words = named.filter(({ kind }) => mayStandAlone(kind)).map(({ kind }) => kind.name);
   const switches = ['no-logfile', 'selinux-relabel', 'no-selinux-relabel'];
