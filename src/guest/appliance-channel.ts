@@ -1,7 +1,6 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import { toByteString } from './byte-path.js';
 
 const NAME = 'tsbuilder';
 
@@ -30,11 +29,9 @@ export async function openChannel(folder: string): Promise<ApplianceChannel> {
     server.once('error', reject);
     server.listen(path, resolve);
   });
-  // In QEMU's options a comma is written twice.
-  const word = toByteString(path).replaceAll(',', ',,');
   return {
     commands: [
-      ['config', '-chardev', `socket,id=${NAME},path=${word}`],
+      ['config', '-chardev', `socket,id=${NAME},path=${path}`],
       ['config', '-device', `virtserialport,chardev=${NAME},name=${NAME}`],
     ],
     listen: (next) => (listener = next),

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { TsbuilderError, errnoOf } from '../errors.js';
-import { GUESTFISH_PACKAGE, LAUNCH_HINT, isLaunchFailure } from '../io/guestfish.js';
+import { GUESTFISH_PACKAGE } from '../io/guestfish.js';
 import { guestfishLine } from './appliance-words.js';
 
 /** A running guestfish that takes commands. Disposing it kills it and everything it has started. */
@@ -146,15 +146,9 @@ function startError(error: Error): TsbuilderError {
 }
 
 function endError(status: number | null, stderr: string): TsbuilderError {
-  const text = stderr.trim().split('\n');
+  const messages = [...stderr.matchAll(/libguestfs: error: (.*)/g)].map((match) => match[1] ?? '');
+  const text = messages.join('; ') || stderr.trim().split('\n').slice(-5).join('\n');
   const how = status === null ? 'was killed' : status === 0 ? 'has ended' : `ended with status ${status}`;
-  if (isLaunchFailure(stderr)) {
-    return new TsbuilderError(
-      'TSB_TOOL_FAILED',
-      `the libguestfs appliance does not start: ${text.slice(0, 3).join('\n')}`,
-      { hint: LAUNCH_HINT, details: { reason: 'launch' } },
-    );
-  }
-  const code = /No space left on device/.test(stderr) ? 'TSB_NO_SPACE' : 'TSB_TOOL_FAILED';
-  return new TsbuilderError(code, `guestfish ${how}: ${text.slice(-5).join('\n')}`);
+  const code = /No space left on device/.test(text) ? 'TSB_NO_SPACE' : 'TSB_TOOL_FAILED';
+  return new TsbuilderError(code, `guestfish ${how}${text === '' ? '' : `: ${text}`}`);
 }

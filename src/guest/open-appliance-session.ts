@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
-import { TsbuilderError } from '../errors.js';
-import { assertGuestfish, guestfishEnvironments, openGuestfishFolder } from '../io/guestfish.js';
+import { TsbuilderError, messageOf } from '../errors.js';
+import { LAUNCH_HINT, assertGuestfish, guestfishEnvironments, openGuestfishFolder } from '../io/guestfish.js';
 import { assertRunnable } from './assert-runnable.js';
 import { applianceGuest } from './appliance-guest.js';
 import { type ApplianceBase, openApplianceBase } from './appliance-base.js';
@@ -47,28 +47,33 @@ async function launch(
   channel: ApplianceChannel,
 ): Promise<GuestfishShell> {
   using _ = options.progress.step('Starting the libguestfs appliance');
-  const environments = await guestfishEnvironments(folder);
-  for (const [index, env] of environments.entries()) {
+  let failure: unknown;
+  for (const env of await guestfishEnvironments(folder)) {
     const shell = openGuestfishShell(env, options.signal);
     try {
-      for (const [command, ...words] of launchCommands(options, channel)) await shell.send(command, ...words);
-      return shell;
+      for (const [command, ...words] of drives(options, channel)) await shell.send(command, ...words);
+      failure = await shell.send('run').then(() => undefined, launchError);
+      if (failure === undefined) return shell;
     } catch (error) {
       await shell[Symbol.asyncDispose]();
-      if (index === environments.length - 1 || !isLaunchError(error)) throw error;
+      throw error;
     }
+    await shell[Symbol.asyncDispose]();
+    options.signal?.throwIfAborted();
   }
-  throw new TsbuilderError('TSB_INTERNAL', 'there is no way to launch an appliance');
+  throw failure;
 }
 
-function isLaunchError(error: unknown): boolean {
-  return error instanceof TsbuilderError && error.details['reason'] === 'launch';
+function launchError(error: unknown): TsbuilderError {
+  return new TsbuilderError(
+    'TSB_TOOL_FAILED',
+    `the libguestfs appliance does not start: ${messageOf(error)}`,
+    { hint: LAUNCH_HINT, cause: error },
+  );
 }
 
-function launchCommands(
-  options: ApplianceOptions,
-  channel: ApplianceChannel,
-): (readonly [string, ...string[]])[] {
+/** Commands before `run`. */
+function drives(options: ApplianceOptions, channel: ApplianceChannel): (readonly [string, ...string[]])[] {
   const cache = options.sync === true ? [] : ['cachemode:unsafe'];
   const { sectorSize = 512, format = 'raw', attach = [] } = options;
   const blocks = sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
@@ -82,7 +87,6 @@ function launchCommands(
     command('add-drive', hostPath(options.disk), ...drive),
     ...attach.map((path) => command('add-drive', hostPath(path), 'format:raw', 'readonly:true')),
     ...channel.commands,
-    command('run'),
   ];
 }
 

@@ -8,8 +8,11 @@ import { exec } from './exec.js';
 /** The Debian package that has guestfish. */
 export const GUESTFISH_PACKAGE = 'libguestfs-tools';
 
-/** A socket's path can have 107 bytes; guestfish puts folders and names of about 45 behind the folder's. */
-const LONGEST_FOLDER = 60;
+/**
+ * Folders that guestfish can make its sockets in: a socket's path can have 107 bytes, of which it needs about 45, and what
+ * has a meaning in QEMU's options is not escaped.
+ */
+const USABLE_FOLDER = /^[A-Za-z0-9_./+-]{1,60}$/;
 
 /** A folder for everything that a guestfish session makes: a killed session leaves its sockets and overlays there. */
 export interface GuestfishFolder extends AsyncDisposable {
@@ -18,7 +21,7 @@ export interface GuestfishFolder extends AsyncDisposable {
 
 /** Makes a {@link GuestfishFolder}; disposing it removes it with all that is in it. */
 export async function openGuestfishFolder(): Promise<GuestfishFolder> {
-  const parent = Buffer.byteLength(tmpdir()) > LONGEST_FOLDER ? '/tmp' : tmpdir();
+  const parent = USABLE_FOLDER.test(tmpdir()) ? tmpdir() : '/tmp';
   const path = await mkdtemp(join(parent, 'tsbuilder-guestfish-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }

@@ -3,6 +3,7 @@ import { TsbuilderError } from '../../errors.js';
 import type { GuestOs, PackageManager } from '../../guest/inspect.js';
 import { textOrObject } from '../accounts/text-or-object.js';
 import { packageProblem } from '../firstboot/install-script.js';
+import { type PackageTask, packageScript } from './package-commands.js';
 
 /** What reads the packages of operation `name`: `curl,git`, in YAML also a list. */
 export function packagesArgument(name: string): {
@@ -42,6 +43,19 @@ function nameProblem(name: string): string | undefined {
 export function packageManagerOf(os: GuestOs): PackageManager {
   if (os.packageManager !== undefined) return os.packageManager;
   throw new TsbuilderError('TSB_GUEST', 'the guest has no package manager that is known', {
-    hint: 'Name the commands that install its packages: --run-command.',
+    hint: 'Name the commands that do it: --run-command, --firstboot-command.',
   });
+}
+
+/**
+ * The shell script that does `task` with the guest's own package manager.
+ *
+ * @throws TSB_GUEST when the guest has none that is known
+ */
+export function packageTask(
+  os: GuestOs,
+  task: PackageTask,
+  packages: readonly string[] = [],
+): Promise<string> {
+  return new Promise((resolve) => resolve(packageScript(packageManagerOf(os), task, packages)));
 }

@@ -1,5 +1,4 @@
-import { packageScript } from '../in-guest/package-commands.js';
-import { packageManagerOf, packagesArgument } from '../in-guest/packages.js';
+import { packageTask, packagesArgument } from '../in-guest/packages.js';
 import type { SystemOperationKind } from '../operation-kind.js';
 
 /** `--install`: packages by the guest's own package manager, from its own repositories. */
@@ -10,5 +9,5 @@ export const install: SystemOperationKind<string[]> = {
   runs: 'in-guest',
   ...packagesArgument('install'),
   describe: (packages) => `install ${packages.join(', ')}`,
-  script: (packages, { os }) => Promise.resolve(packageScript(packageManagerOf(os), 'install', packages)),
+  script: (packages, { os }) => packageTask(os, 'install', packages),
 };

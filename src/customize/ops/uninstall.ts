@@ -1,5 +1,4 @@
-import { packageScript } from '../in-guest/package-commands.js';
-import { packageManagerOf, packagesArgument } from '../in-guest/packages.js';
+import { packageTask, packagesArgument } from '../in-guest/packages.js';
 import type { SystemOperationKind } from '../operation-kind.js';
 
 /** `--uninstall`: takes packages out of the guest, and those that cannot be without them. */
@@ -10,5 +9,5 @@ export const uninstall: SystemOperationKind<string[]> = {
   runs: 'in-guest',
   ...packagesArgument('uninstall'),
   describe: (packages) => `uninstall ${packages.join(', ')}`,
-  script: (packages, { os }) => Promise.resolve(packageScript(packageManagerOf(os), 'uninstall', packages)),
+  script: (packages, { os }) => packageTask(os, 'uninstall', packages),
 };

@@ -1,6 +1,5 @@
 import * as v from 'valibot';
-import { packageScript } from '../in-guest/package-commands.js';
-import { packageManagerOf } from '../in-guest/packages.js';
+import { packageTask } from '../in-guest/packages.js';
 import type { SystemOperationKind } from '../operation-kind.js';
 
 /** `--update`: brings all installed packages to the versions that the guest's repositories have. */
@@ -11,5 +10,5 @@ export const update: SystemOperationKind<true> = {
   schema: v.literal(true),
   parse: () => true,
   describe: () => 'update the installed packages',
-  script: (_, { os }) => Promise.resolve(packageScript(packageManagerOf(os), 'update')),
+  script: (_, { os }) => packageTask(os, 'update'),
 };
