@@ -13,11 +13,14 @@ describe("guestfish's folder", () => {
     [`/tmp/${'long'.repeat(30)}`, '/tmp'],
   ])('for %s is in %s and gone in the end', async (wanted, used) => {
     vi.stubEnv('TMPDIR', wanted);
-    const folder = await openGuestfishFolder();
-    expect(dirname(folder.path)).toBe(used);
-    expect(existsSync(folder.path)).toBe(true);
-    await folder[Symbol.asyncDispose]();
-    expect(existsSync(folder.path)).toBe(false);
+    let path: string;
+    {
+      await using folder = await openGuestfishFolder();
+      path = folder.path;
+      expect(dirname(path)).toBe(used);
+      expect(existsSync(path)).toBe(true);
+    }
+    expect(existsSync(path)).toBe(false);
   });
 });
 
