@@ -102,6 +102,9 @@ seqno = 1
 format = "lvm2"
 status = ["RESIZEABLE", "READ", "WRITE"]
 extent_size = ${EXTENT / 512}
+max_lv = 0
+max_pv = 0
+metadata_copies = 0
 physical_volumes {
 pv0 {
 id = "pppppp-pppp-pppp-pppp-pppp-pppp-pppppp"

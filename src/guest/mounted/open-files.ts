@@ -70,6 +70,6 @@ async function openOrObstacle<F extends GuestFiles>(
 }
 
 /** Whether a path cannot be used because it enters a filesystem that cannot be reached. */
-export function isUnreachable(error: unknown): boolean {
+function isUnreachable(error: unknown): boolean {
   return error instanceof TsbuilderError && error.details['reason'] === 'other-filesystem';
 }
