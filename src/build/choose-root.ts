@@ -12,13 +12,7 @@ export interface FoundSystems {
 }
 
 /** What only libguestfs reads, and a system may be on. */
-const FOREIGN: readonly DescribedPartition['content']['kind'][] = [
-  'xfs',
-  'btrfs',
-  'lvm-pv',
-  'ntfs',
-  'unknown',
-];
+const FOREIGN: readonly DescribedPartition['content']['kind'][] = ['xfs', 'btrfs', 'lvm-pv', 'ntfs'];
 
 /**
  * Looks for systems on a disk.

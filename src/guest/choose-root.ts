@@ -20,7 +20,7 @@ export function chooseRoot<P extends GuestPartition>(
   const list = roots.map(({ volume, os }) => `${volume.label} (${os.distro?.name ?? 'Linux'})`).join(', ');
   if (found.length > 1) {
     throw new TsbuilderError('TSB_GUEST', `${disk}: ${found.length} systems on one disk: ${list}`, {
-      hint: `Say which one is meant: ${found.map(({ volume }) => volume.id).join(' or ')}.`,
+      hint: `Say which one is meant: --root ${found.map(({ volume }) => volume.id).join(' or --root ')}`,
       details: { systems: found.map(({ volume }) => volume.id).join(',') },
     });
   }
