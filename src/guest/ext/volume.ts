@@ -62,7 +62,7 @@ export function corrupt(volume: { source: ByteSource }, what: string): Tsbuilder
 }
 
 /** Whether `source` begins with an ext2/3/4 superblock. Looks at two bytes, checks nothing else. */
-export async function isExt(source: ByteSource, signal?: AbortSignal): Promise<boolean> {
+async function isExt(source: ByteSource, signal?: AbortSignal): Promise<boolean> {
   if (source.size < SUPER_OFFSET + 1024) return false;
   const magic = await source.read(SUPER_OFFSET + 56, 2, signal);
   return Buffer.from(magic).readUInt16LE() === MAGIC;
