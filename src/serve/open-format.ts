@@ -5,6 +5,7 @@ import type { DiskSource } from '../io/disk-source.js';
 import { openSegmentCache } from '../segment-cache/segment-cache.js';
 import type { BlockMap } from '../xz/block-map.js';
 import { blockVerifier, readVerifiedIndex } from '../xz/check-block-map.js';
+import { peekXz } from '../xz/peek-xz.js';
 import { type XzIndex, checkName, isXz, readXzIndex } from '../xz/xz-index.js';
 import { openXzSegments } from '../xz/xz-segments.js';
 import { isZstd } from '../zstd/frame-header.js';
@@ -19,6 +20,8 @@ import type { ServedDiskOptions, ServedFormat } from './served-disk.js';
 export interface OpenedFormat {
   readonly disk: DiskSource;
   readonly protection: string;
+  /** The first bytes of the disk, for less than a read of it takes. Absent where a read takes no more. */
+  readonly peek?: ((length: number) => Promise<Uint8Array>) | undefined;
 }
 
 interface Bytes {
@@ -45,7 +48,9 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
   async xz({ source }, options) {
     const index = await orDispose(source, () => readXzIndex(source, { signal: options.signal }));
     const disk = await openCachedDisk(openXzSegments(source, index), options);
-    return { disk, protection: protectionOf(index) };
+    const { signal } = options;
+    const peek = (length: number): Promise<Uint8Array> => peekXz(source, index, { length, signal });
+    return { disk, protection: protectionOf(index), peek };
   },
   async gzip({ source }, options) {
     const content = await inOnePass(source, options, async (pass) => {

@@ -28,9 +28,10 @@ export interface ImageFile {
  *   is not the one of its block map
  */
 export async function openImage(file: ImageFile, options: ServedDiskOptions): Promise<ServedDisk> {
-  const { disk, protection, format } = await openOuter(file, options);
+  const outer = await openOuter(file, options);
+  const { format, protection } = outer;
   const inner = file.inner ?? (options.format === undefined ? undefined : 'raw');
-  const opened = await orDispose(disk, () => openInner(disk, { format, inner, signal: options.signal }));
+  const opened = await orDispose(outer.disk, () => openInner(outer, inner, options.signal));
   return servedDisk(opened, { format, protection: file.protection ?? protection });
 }
 
@@ -48,10 +49,9 @@ export function servedDisk(disk: DiskSource, facts: Pick<ServedDisk, 'format' | 
   };
 }
 
-async function openOuter(
-  file: ImageFile,
-  options: ServedDiskOptions,
-): Promise<OpenedFormat & { readonly format: ServedFormat }> {
+type Outer = OpenedFormat & { readonly format: ServedFormat };
+
+async function openOuter(file: ImageFile, options: ServedDiskOptions): Promise<Outer> {
   const { source, fd, map } = file;
   // Nothing of a file with a map is looked at before it is verified, not even what it begins with.
   if (map) return { format: 'xz', ...(await openMappedXz(source, map, options)) };
@@ -59,12 +59,17 @@ async function openOuter(
   return { format, ...(await openersByFormat[format]({ source, fd }, options)) };
 }
 
+const QCOW2_MAGIC_BYTES = 4;
+
 /** The disk itself, or that of a qcow2 image inside a compressed file. */
 async function openInner(
-  disk: DiskSource,
-  { format, inner, signal }: { format: ServedFormat; inner: ImageFile['inner']; signal: AbortSignal },
+  { disk, format, peek }: Outer,
+  inner: ImageFile['inner'],
+  signal: AbortSignal,
 ): Promise<DiskSource> {
-  if (format === 'raw' || format === 'qcow2' || inner === 'raw' || disk.size < 4) return disk;
-  const isInner = inner === 'qcow2' || isQcow2(await disk.read(0, 4, signal));
+  if (format === 'raw' || format === 'qcow2' || inner === 'raw') return disk;
+  if (disk.size < QCOW2_MAGIC_BYTES) return disk;
+  const head = (length: number): Promise<Uint8Array> => peek?.(length) ?? disk.read(0, length, signal);
+  const isInner = inner === 'qcow2' || isQcow2(await head(QCOW2_MAGIC_BYTES));
   return isInner ? openQcow2Disk(disk, signal) : disk;
 }
