@@ -3,17 +3,22 @@ import { resolve } from 'node:path';
 import { TsbuilderError, errnoOf } from '../errors.js';
 import { convertImage } from '../image/convert-image.js';
 import { type DescribedStage, describeStages } from '../customize/plan-customize.js';
-import { lockDisk } from '../io/disk-lock.js';
+import { type DiskLock, lockDisk } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
 import { assertNotInput } from './assert-not-input.js';
 import { assertOutputName } from './assert-output-name.js';
 import { findSystems, findSystemsIn, systemMeant } from './choose-root.js';
-import type { CustomizeDone, CustomizeMeans, CustomizeWork } from './customize-work.js';
+import {
+  type CustomizeDone,
+  type CustomizeMeans,
+  type CustomizeWork,
+  beginCustomizing,
+} from './customize-work.js';
 import { openDiskContent } from './disk-content.js';
 import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
 import { type Backup, keepBackup } from './keep-backup.js';
-import { customizeDisk } from './run-customize.js';
+import { customizeDisk, customizeSystem } from './run-customize.js';
 
 /** Which disk to customise, and how. */
 export interface CustomizeRequest {
@@ -51,26 +56,57 @@ export async function runCustomize(
   const path = await diskPath(request.disk);
   await using lock = await lockDisk(path);
   const kind = await imageKind(path, means.signal);
-  if (kind.format === 'raw' && (await isOneCommit(path, request, means))) {
-    // This is the only copy: nothing of it may be left to a later flush.
-    const done = await customizeDisk(path, request.work, { ...means, sync: true });
-    return { ...done, output: path, format: 'raw', backup: undefined };
+  const itself = kind.format === 'raw' ? await changeItself(path, request, means) : undefined;
+  return itself ?? (await changeCopy({ path, kind, lock }, request, means));
+}
+
+/** Thrown where one commit turns out not to be enough. */
+const NEEDS_COPY = new Error('this needs a copy of the disk');
+
+/** Changes the disk itself, if that is allowed and one commit on ext filesystems does it: undefined otherwise. */
+async function changeItself(
+  path: string,
+  { backup, output, work }: CustomizeRequest,
+  means: CustomizeMeans,
+): Promise<CustomizeResult | undefined> {
+  if (backup || output !== undefined || work.stages.some(({ runs }) => runs === 'in-guest')) return undefined;
+  const root = systemMeant(path, await findSystemsIn(path, means.signal), work.root);
+  if (!root) return undefined;
+  // This is the only copy: nothing of it may be left to a later flush, and no session killed half-way.
+  const openSession = (): Promise<never> => Promise.reject(NEEDS_COPY);
+  const state = beginCustomizing(work, { ...means, sync: true, openSession });
+  try {
+    await customizeSystem(path, root, state);
+  } catch (error) {
+    if (error === NEEDS_COPY) return undefined;
+    throw error;
   }
-  const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
+  return resultOf(state, { output: path, format: 'raw', backup: undefined });
+}
+
+async function changeCopy(
+  { path, kind, lock }: { path: string; kind: ImageKind; lock: DiskLock },
+  request: CustomizeRequest,
+  means: CustomizeMeans,
+): Promise<CustomizeResult> {
+  const { jobs, work } = request;
+  const { progress, signal } = means;
   const inPlace = request.output === undefined;
+  const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
+  if (inPlace && (await lstat(path)).nlink > 1)
+    progress.warn(`${path} has other names (hard links): under these the disk stays as it was`);
   await using output = await openOutputFile(target, { force: inPlace || request.force, sync: means.sync });
   await using scratch = kind.format === 'raw' ? undefined : await openScratchFile(target);
   const raw = scratch?.tempPath ?? output.tempPath;
-  const options = { jobs: request.jobs, progress: means.progress, signal: means.signal };
-  await copyToRaw({ path, kind }, raw, options);
+  await copyToRaw({ path, kind }, raw, { jobs, progress, signal });
   await lock.assertUnchanged();
-  const done = await customizeDisk(raw, request.work, means);
-  if (scratch) await repack(raw, output.tempPath, { ...options, kind });
+  const done = await customizeDisk(raw, work, means);
+  if (scratch) await repack(raw, output.tempPath, { jobs, progress, signal, kind });
   await lock.assertUnchanged();
-  means.signal.throwIfAborted();
+  signal.throwIfAborted();
   const backup = inPlace && request.backup ? await keepBackup(path) : undefined;
   await commitOr(() => output.commit(), backup);
-  return { ...done, output: target, format: kind.format, backup: backup?.path };
+  return resultOf(done, { output: target, format: kind.format, backup: backup?.path });
 }
 
 /** What would be done to a disk. */
@@ -121,10 +157,11 @@ async function outputPath(disk: string, output: string): Promise<string> {
   return resolve(output);
 }
 
-async function isOneCommit(path: string, request: CustomizeRequest, means: CustomizeMeans): Promise<boolean> {
-  const { backup, output, work } = request;
-  if (backup || output !== undefined || work.stages.some(({ runs }) => runs === 'in-guest')) return false;
-  return systemMeant(path, await findSystemsIn(path, means.signal), work.root) !== undefined;
+function resultOf(
+  { done, secrets, rootLogin }: CustomizeDone,
+  where: Pick<CustomizeResult, 'output' | 'format' | 'backup'>,
+): CustomizeResult {
+  return { ...where, done, secrets, rootLogin };
 }
 
 async function repack(

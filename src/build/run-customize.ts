@@ -27,7 +27,8 @@ export async function customizeDisk(
   const state = beginCustomizing(work, means);
   const systems = await findSystemsIn(path, means.signal);
   await customizeSystem(path, systemMeant(path, systems, work.root), state);
-  return state;
+  const { done, secrets, rootLogin } = state;
+  return { done, secrets, rootLogin };
 }
 
 /**

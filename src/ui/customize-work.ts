@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
 import type { Interfaces } from '@oclif/core';
 import type { CustomizeWork } from '../build/customize-work.js';
-import { type CustomizeList, joinLists, parseRequest } from '../customize/customize-list.js';
+import type { CustomizeList } from '../customize/customize-list.js';
 import { OPERATION_FACES } from '../customize/operation-faces.js';
-import { readCommandsFile } from '../customize/parse-commands.js';
 import { planCustomize } from '../customize/plan-customize.js';
 
 /** The values of `customizeFlags` that say where operations are done. */
@@ -42,6 +41,9 @@ const SWITCHES = ['no-logfile', 'selinux-relabel'];
  */
 async function customizeListOf(tokens: Interfaces.ParserOutput['raw']): Promise<CustomizeList> {
   const requests = tokens.flatMap((token) => (token.type === 'flag' ? requestsOf(token) : []));
+  // The operations themselves are loaded only where there is one to do.
+  if (requests.length === 0) return { operations: [], settings: {} };
+  const { joinLists } = await import('../customize/customize-list.js');
   const lists: CustomizeList[] = [];
   for (const request of requests) lists.push(await readRequest(request));
   return joinLists(lists);
@@ -61,7 +63,8 @@ function requestsOf({ flag, input }: { flag: string; input: string }): Request[]
 }
 
 async function readRequest({ name, text }: Request): Promise<CustomizeList> {
-  if (name === 'commands-from-file') return readCommandsFile(text);
+  if (name === 'commands-from-file')
+    return (await import('../customize/parse-commands.js')).readCommandsFile(text);
   if (name === 'customize') return (await import('../customize/parse-recipe.js')).readCustomizeFile(text);
-  return parseRequest(name, text);
+  return (await import('../customize/customize-list.js')).parseRequest(name, text);
 }
