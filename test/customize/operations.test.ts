@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { format } from 'prettier';
 import { describe, expect, it } from 'vitest';
@@ -59,6 +60,15 @@ describe('the operations', () => {
       printWidth: 110,
     });
     await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/customize.schema.json'));
+  });
+
+  it('are all in the manual', async () => {
+    const manual = await readFile(join(ROOT, 'docs/customize.md'), 'utf8');
+    const lines = OPERATION_FACES.map(
+      ({ name, argument, summary }) =>
+        `- \`--${name}${argument === undefined ? '' : ` ${argument}`}\`: ${summary}\n`,
+    );
+    expect(lines.filter((line) => !manual.includes(line))).toEqual([]);
   });
 
   it.each([Build, Customize])('are options of $name, each where it is used', (command) => {
