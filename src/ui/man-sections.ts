@@ -44,6 +44,7 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
     'XDG_STATE_HOME',
     'where it is remembered how new the signatures of the sources were, in its folder tsbuilder (default: ~/.local/state)',
   ],
+  ['XDG_RUNTIME_DIR', 'where running mounts are noted (default: the folder of the state)'],
   ['TSBUILDER_DATA_DIR', 'one folder in place of XDG_DATA_HOME/tsbuilder and XDG_STATE_HOME/tsbuilder'],
   ['VIRT_BUILDER_DIRS', 'where the sources of virt-builder are, in its folders (default: /etc)'],
   [

@@ -27,7 +27,7 @@ describe('programModel', () => {
     expect(option('size')?.value).toEqual({ label: 'SIZE', kind: 'none', choices: [] });
     expect(option('output')?.value?.kind).toBe('file');
     expect(option('cache')?.value?.kind).toBe('folder');
-    expect(option('base')?.value?.kind).toBe('template');
+    expect(option('base')?.value?.kind).toBe('none');
     expect(option('source')).toMatchObject({ repeatable: true, value: { label: 'URL', kind: 'none' } });
   });
 

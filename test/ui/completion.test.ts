@@ -53,7 +53,7 @@ describe.each(shells)('completion in a real $shell', ({ completer, generate }) =
     ['tsbuilder debian-12 --format ', FORMATS],
     ['tsbuilder --format=', FORMATS],
     ['tsbuilder debian-12 --format=q', ['qcow2']],
-    ['tsbuilder debian-12 --base d', ['debian-12', 'debian-13']],
+    ['tsbuilder debian-12 --base d', []],
     ['tsbuilder debian-12 -o al', FILES],
     ['tsbuilder debian-12 --output=al', FILES],
     ['tsbuilder unxz al', FILES],
