@@ -45,9 +45,11 @@ export function replyFailure(
   if (to.signal.aborted) return Promise.resolve();
   const { error, offset } = failure;
   const range = `${request.length} bytes at ${request.offset}`;
-  to.log(
-    `${to.session.export.name}: ${COMMAND_NAMES[request.type] ?? 'request'} of ${range}: ${messageOf(error)}`,
-  );
+  const reason = messageOf(error);
+  const { name } = to.session.export;
+  const what = `${COMMAND_NAMES[request.type] ?? 'request'} of ${range}: ${reason}`;
+  // Many requests fail for one reason, such as all those for one block.
+  to.log(name === '' ? what : `${name}: ${what}`, JSON.stringify([name, reason]));
   return replyError(to, request, {
     errno: NO_SPACE.has(errnoOf(error) ?? '') ? ERRNO.noSpace : ERRNO.io,
     offset,

@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../errors.js';
-import { printable } from '../io/printable.js';
 import { Budget } from './budget.js';
 import { type Agreed, negotiate } from './handshake.js';
 import type { NbdLimits, NbdServerOptions } from './nbd-options.js';
 import type { Session } from './negotiation.js';
 import { ProtocolViolation } from './protocol-violation.js';
+import { type Log, newServerLog } from './server-log.js';
 import { UnexpectedEnd } from './socket-input.js';
 import { transmit } from './transmission.js';
 import { type Wire, closeWire, openWire } from './wire.js';
@@ -17,7 +17,7 @@ const DEFAULT_LIMITS: NbdLimits = {
   handshakeMs: 30_000,
   drainMs: 10_000,
   requests: 128,
-  payloadBytes: 32 * 1024 * 1024,
+  payloadBytes: 8 * 1024 * 1024,
 };
 
 const DEFAULT_CONNECTIONS = 64;
@@ -25,8 +25,19 @@ const DEFAULT_CONNECTIONS = 64;
 /** Lines that one connection may write to the log. A client that hammers a bad block must not fill a disk. */
 const MAX_LOG_LINES = 100;
 
-/** Connections that are being served, for each server. */
-const open = new WeakMap<NbdServerOptions, number>();
+/** What the connections of one server share. */
+interface Server {
+  connections: number;
+  readonly log: Log;
+}
+
+const servers = new WeakMap<NbdServerOptions, Server>();
+
+function serverOf(options: NbdServerOptions): Server {
+  const known = servers.get(options) ?? { connections: 0, log: newServerLog(options.log) };
+  servers.set(options, known);
+  return known;
+}
 
 /**
  * Serves one NBD connection: negotiates, answers requests until the client leaves, closes `socket`. When `signal` is aborted no further
@@ -39,25 +50,25 @@ export async function serveNbdConnection(
   options: NbdServerOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const connections = open.get(options) ?? 0;
-  if (connections >= (options.maxConnections ?? DEFAULT_CONNECTIONS)) {
-    options.log(`connection refused: ${connections} are open already`);
+  const server = serverOf(options);
+  if (server.connections >= (options.maxConnections ?? DEFAULT_CONNECTIONS)) {
+    server.log(`connection refused: ${server.connections} are open already`);
     socket.on('error', () => undefined).destroy();
     return;
   }
-  open.set(options, connections + 1);
+  server.connections += 1;
   setMaxListeners(0, signal);
   options.counters.connections += 1;
   try {
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    await converse(socket, { options: { ...options, log: boundedLog(options.log) }, limits, signal });
+    await converse(socket, { options: { ...options, log: boundedLog(server.log) }, limits, signal });
   } finally {
-    open.set(options, (open.get(options) ?? 1) - 1);
+    server.connections -= 1;
   }
 }
 
 interface Terms {
-  readonly options: NbdServerOptions;
+  readonly options: NbdServerOptions & { readonly log: Log };
   readonly limits: NbdLimits;
   readonly signal: AbortSignal;
 }
@@ -121,11 +132,13 @@ async function serveExport(wire: Wire, session: Session, { options, limits, sign
   }
 }
 
-function boundedLog(log: (line: string) => void): (line: string) => void {
+function boundedLog(log: Log): Log {
   let lines = 0;
-  return (line) => {
-    lines += 1;
-    if (lines <= MAX_LOG_LINES) log(printable(line));
+  return (line, subject) => {
+    if (lines === MAX_LOG_LINES) return false;
+    const written = log(line, subject);
+    if (written) lines += 1;
     if (lines === MAX_LOG_LINES) log('further messages about this connection are left out');
+    return written;
   };
 }

@@ -1,6 +1,7 @@
 import type { Counters } from '../io/counters.js';
 import type { Budget } from './budget.js';
 import type { Session } from './negotiation.js';
+import type { Log } from './server-log.js';
 import type { SocketOutput } from './socket-output.js';
 
 /** What every request of a connection is answered with. */
@@ -8,7 +9,7 @@ export interface Transmission {
   readonly session: Session;
   readonly output: SocketOutput;
   readonly counters: Counters;
-  readonly log: (line: string) => void;
+  readonly log: Log;
   /** Bytes of payload that may be in memory. */
   readonly payload: Budget;
   /** Aborted when nobody waits for the answers any more. */

@@ -438,11 +438,24 @@ describe('a connection', () => {
   });
 
   it('limits what it writes to the log', async () => {
-    const disk = damaged(memoryDisk(CONTENT), { offset: 0, length: 100_001 });
+    let faults = 0;
+    const disk = {
+      ...readOnly(memoryDisk(CONTENT)),
+      read: () => Promise.reject(new Error(`fault ${(faults += 1)}`)),
+    };
     const connection = await simple(disk);
     for (let count = 0; count < 105; count++)
       expect(await errnoOf(connection, requestFrame({ type: READ, length: 1 }))).toBe(5);
     expect(connection.lines).toHaveLength(101);
     expect(connection.lines.at(-1)).toBe('further messages about this connection are left out');
+  });
+
+  it('tells once of a fault that many requests meet', async () => {
+    const disk = damaged(memoryDisk(CONTENT), { offset: 0, length: 100_001 });
+    const connection = connectInMemory({ exports: [{ name: '', disk }] });
+    await connection.client.go('', { structured: false, allocation: false });
+    for (let count = 0; count < 105; count++)
+      expect(await errnoOf(connection, requestFrame({ type: READ, offset: count, length: 1 }))).toBe(5);
+    expect(connection.lines).toEqual([expect.stringMatching(/^read of 1 bytes at 0: block 7/)]);
   });
 });
