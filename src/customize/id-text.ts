@@ -39,10 +39,14 @@ const END = '(?![0-9a-z])';
  */
 export function idText(changes: readonly IdChange[]): IdText {
   const byDigits = new Map(changes.map((change) => [digitsOf(change.from), change]));
+  // Nearly all bytes have not even the first group of an id: to find that out is ten times as fast.
+  const mayHave = new RegExp(changes.map(({ from }) => from.replace(/-.*/, '')).join('|'), 'i');
+  const pattern = new RegExp(changes.map(patternOf).join('|'), 'gi');
   const find = (data: Uint8Array): IdHit[] => {
     if (changes.length === 0) return [];
     const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1');
-    return [...text.matchAll(new RegExp(changes.map(patternOf).join('|'), 'gi'))].flatMap((match) => {
+    if (!mayHave.test(text)) return [];
+    return [...text.matchAll(pattern)].flatMap((match) => {
       const change = byDigits.get(digitsOf(match[0]));
       return change ? [{ offset: match.index, text: match[0], change }] : [];
     });
