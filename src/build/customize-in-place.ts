@@ -1,4 +1,4 @@
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, open, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { TsbuilderError, errnoOf } from '../errors.js';
 import { convertImage } from '../image/convert-image.js';
@@ -18,6 +18,7 @@ import {
 import { openDiskContent } from './disk-content.js';
 import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
 import { type Backup, keepBackup } from './keep-backup.js';
+import { type RenewedIds, renewDiskIds } from './renew-disk-ids.js';
 import { customizeDisk, customizeSystem } from './run-customize.js';
 
 /** Which disk to customise, and how. */
@@ -40,6 +41,8 @@ export interface CustomizeResult extends CustomizeDone {
   readonly format: 'raw' | 'qcow2';
   /** The disk as it was. */
   readonly backup: string | undefined;
+  /** The new ids, where they were asked for. */
+  readonly diskIds?: RenewedIds | undefined;
 }
 
 /**
@@ -69,18 +72,22 @@ async function changeItself(
   { backup, output, work }: CustomizeRequest,
   means: CustomizeMeans,
 ): Promise<CustomizeResult | undefined> {
+  if (work.diskIds === 'new') return undefined;
   if (backup || output !== undefined || work.stages.some(({ runs }) => runs === 'in-guest')) return undefined;
   const root = systemMeant(path, await findSystemsIn(path, means.signal), work.root);
   if (!root) return undefined;
-  // This is the only copy: nothing of it may be left to a later flush, and no session killed half-way.
+  // This is the only copy: no session may be killed half-way.
   const openSession = (): Promise<never> => Promise.reject(NEEDS_COPY);
-  const state = beginCustomizing(work, { ...means, sync: true, openSession });
+  const state = beginCustomizing(work, { ...means, sync: false, openSession });
   try {
     await customizeSystem(path, root, state);
   } catch (error) {
     if (error === NEEDS_COPY) return undefined;
     throw error;
   }
+  // Nothing of it is left to a later flush; one at the end is as good as many between.
+  await using handle = await open(path, 'r+');
+  await handle.sync();
   return resultOf(state, { output: path, format: 'raw', backup: undefined });
 }
 
@@ -100,13 +107,26 @@ async function changeCopy(
   const raw = scratch?.tempPath ?? output.tempPath;
   await copyToRaw({ path, kind }, raw, { jobs, progress, signal });
   await lock.assertUnchanged();
-  const done = await customizeDisk(raw, work, means);
+  const { diskIds, ...done } = await customizeRaw(raw, work, means);
   if (scratch) await repack(raw, output.tempPath, { jobs, progress, signal, kind });
   await lock.assertUnchanged();
   signal.throwIfAborted();
   const backup = inPlace && request.backup ? await keepBackup(path) : undefined;
   await commitOr(() => output.commit(), backup);
-  return resultOf(done, { output: target, format: kind.format, backup: backup?.path });
+  return resultOf(done, { output: target, format: kind.format, backup: backup?.path, diskIds });
+}
+
+/** Does all to a copy that nobody sees yet. New ids come last: what the operations write may name the old ones. */
+async function customizeRaw(
+  raw: string,
+  work: CustomizeWork,
+  means: CustomizeMeans,
+): Promise<CustomizeDone & Pick<CustomizeResult, 'diskIds'>> {
+  const nothing: CustomizeDone = { done: [], secrets: [], rootLogin: undefined };
+  const { done, secrets, rootLogin } =
+    work.stages.length > 0 ? await customizeDisk(raw, work, means) : nothing;
+  const diskIds = work.diskIds === 'new' ? await renewDiskIds(raw, means) : undefined;
+  return { done, secrets, rootLogin, diskIds };
 }
 
 /** What would be done to a disk. */
@@ -116,6 +136,7 @@ export interface CustomizePlan {
   /** The system that is meant, in words. */
   readonly system: string;
   readonly customize: readonly DescribedStage[];
+  readonly diskIds: 'new' | 'keep';
 }
 
 /**
@@ -134,6 +155,7 @@ export async function planRun(request: CustomizeRequest, signal: AbortSignal): P
     output: request.output === undefined ? path : await outputPath(request.disk, request.output),
     system: root ? `${root.os.distro?.name ?? 'Linux'} on ${root.volume.label}` : 'to be found by libguestfs',
     customize: describeStages(request.work.stages),
+    diskIds: request.work.diskIds ?? 'keep',
   };
 }
 
@@ -159,7 +181,7 @@ async function outputPath(disk: string, output: string): Promise<string> {
 
 function resultOf(
   { done, secrets, rootLogin }: CustomizeDone,
-  where: Pick<CustomizeResult, 'output' | 'format' | 'backup'>,
+  where: Pick<CustomizeResult, 'output' | 'format' | 'backup' | 'diskIds'>,
 ): CustomizeResult {
   return { ...where, done, secrets, rootLogin };
 }

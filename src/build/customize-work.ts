@@ -11,6 +11,8 @@ import type { Progress } from '../progress.js';
 export interface CustomizeWork {
   readonly stages: readonly CustomizeStage[];
   readonly settings: CustomizeSettings;
+  /** Whether the disk, its partitions and its filesystems get new ids when all else is done. Default: they keep theirs. */
+  readonly diskIds?: 'new' | 'keep' | undefined;
   /** The partition of the system that is meant, where the disk has several. */
   readonly root?: string | undefined;
   /** What programs that run in the guest find there. */

@@ -18,6 +18,8 @@ export interface BuildOptions {
   readonly seed?: string | undefined;
   /** What is done to the guest besides seeding it. Default: nothing. */
   readonly stages?: readonly CustomizeStage[] | undefined;
+  /** Whether the disk gets new ids. Default: it keeps the template's. */
+  readonly diskIds?: 'new' | 'keep' | undefined;
   /** What other sources have under the same name. */
   readonly rivals?: readonly TemplateEntry[] | undefined;
 }
@@ -46,6 +48,8 @@ export interface BuildPlan {
   readonly seed: string | undefined;
   /** What is done to the guest besides, in words. */
   readonly customize: readonly DescribedStage[];
+  /** Whether the disk, its partitions and its filesystems get new ids. */
+  readonly diskIds?: 'new' | 'keep' | undefined;
 }
 
 /**
@@ -80,6 +84,7 @@ export function planBuild(entry: TemplateEntry, options: BuildOptions): BuildPla
     machineId: options.machineId,
     seed: options.seed,
     customize: describeStages(options.stages ?? []),
+    diskIds: options.diskIds ?? 'keep',
   };
 }
 

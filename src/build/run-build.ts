@@ -16,6 +16,7 @@ import { type DescribedDisk, describeDisk } from './describe-disk.js';
 import { openDiskContent } from './disk-content.js';
 import type { BuildPlan } from './plan-build.js';
 import { randomness } from './randomness.js';
+import { type RenewedIds, renewDiskIds } from './renew-disk-ids.js';
 import { type SeededDisk, seedDisk } from './seed-disk.js';
 import { planFor, unpackTemplate } from './unpack-template.js';
 import { writeLiterals } from './write-disk.js';
@@ -30,6 +31,8 @@ export interface BuildResult extends SeededDisk {
   readonly allocated: number;
   readonly resize: ResizePlan;
   readonly grown: readonly GrowResult[];
+  /** The new ids, where they were asked for. */
+  readonly diskIds?: RenewedIds | undefined;
   /** The finished disk: its partitions and their free space. */
   readonly layout: DescribedDisk;
 }
@@ -136,6 +139,9 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
   await writeLiterals(disk, resize);
   const grown = await growFilesystems(resize, disk, { signal, progress, sync: context.sync, fakeTime });
   const seeded = await seedDisk(disk, { ...context, plan, random, fakeTime });
+  // Last: what the operations write may name the old ids.
+  const diskIds =
+    plan.diskIds === 'new' ? await renewDiskIds(disk, { ...context, random, fakeTime }) : undefined;
   const layout = await describeFile(disk, signal);
   if (scratch) {
     using _ = progress.step(`Converting to ${plan.format}`);
@@ -151,6 +157,7 @@ async function buildOnce(plan: BuildPlan, context: BuildContext): Promise<BuildR
     allocated: blocks * 512,
     resize,
     grown,
+    diskIds,
     ...seeded,
     layout,
   };

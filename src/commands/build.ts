@@ -180,6 +180,7 @@ export default class Build extends BaseCommand<typeof Build> {
       machineId: flags['machine-id'],
       seed: flags.seed,
       stages: work.stages,
+      diskIds: work.diskIds,
       rivals,
     });
     await assertFormat(flags.format, {

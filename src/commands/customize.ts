@@ -48,7 +48,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
     const { args, flags, progress } = this;
     const work = await customizeWork(this.tokens, flags);
-    if (work.stages.length === 0) {
+    if (work.stages.length === 0 && work.diskIds !== 'new') {
       throw new TsbuilderError('TSB_USAGE', 'what is to be done to the disk?', {
         hint: 'Name an operation, such as --hostname web1; tsbuilder customize --help lists them.',
       });

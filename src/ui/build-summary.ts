@@ -5,7 +5,7 @@ import { formatSize } from '../io/format-size.js';
 import { redactUrl } from '../io/redact-url.js';
 import { parseLocation } from '../io/source-location.js';
 import { formatResizePlan } from '../resize/format-plan.js';
-import { customizeLines, stageLines } from './customize-summary.js';
+import { customizeLines, idLines, plannedIdLines, stageLines } from './customize-summary.js';
 import { type Line, formatLines } from './labelled-lines.js';
 
 /**
@@ -28,6 +28,7 @@ export function formatBuildSummary(result: BuildResult, { template }: Pick<Build
       .map((partition): Line => ['Free space', formatFree(partition)]),
     ['Seeded', result.seeded.length === 0 ? 'nothing' : result.seeded.join(', ')],
     ...customizeLines(result),
+    ...idLines(result.diskIds),
   ];
   return formatLines(lines);
 }
@@ -44,6 +45,7 @@ export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof forma
     ['Machine-id', plan.machineId],
     ['Randomness', plan.seed === undefined ? "from this machine's random source" : 'derived from --seed'],
     ...stageLines(plan.customize),
+    ...plannedIdLines(plan.diskIds),
   ];
   return `${formatLines(lines)}\n\n${formatResizePlan(resize)}`;
 }

@@ -37,6 +37,11 @@ export const customizeFlags = {
       'the partition of the system that is meant, such as /dev/sda3 or 3, where the disk has several',
     helpGroup,
   }),
+  'disk-uuid': Flags.option({ options: ['new', 'keep'] as const, default: 'keep' as const })({
+    description:
+      'ids of the disk, its partitions and filesystems: new ones, also in fstab and boot files, or those it has',
+    helpGroup,
+  }),
   network: Flags.boolean({
     allowNo: true,
     default: true,

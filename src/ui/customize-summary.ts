@@ -1,7 +1,18 @@
 import type { CustomizePlan, CustomizeResult } from '../build/customize-in-place.js';
 import type { CustomizeDone } from '../build/customize-work.js';
+import type { RenewedIds } from '../build/renew-disk-ids.js';
 import type { DescribedStage } from '../customize/plan-customize.js';
 import { type Line, formatLines } from './labelled-lines.js';
+
+/** What was done about the ids of a disk. */
+export function idLines(renewed: RenewedIds | undefined): Line[] {
+  if (!renewed) return [];
+  const { ids, files } = renewed;
+  return [
+    ...ids.map(({ what, to }): Line => ['New id', `${to}, ${what}`]),
+    ...(files.length > 0 ? [['Named in', files.join(', ')] as const] : []),
+  ];
+}
 
 /** What was done to a guest: a line for each operation, then whether root can log in. */
 export function customizeLines({ done, rootLogin }: CustomizeDone): Line[] {
@@ -27,14 +38,31 @@ export function stageLines(stages: readonly DescribedStage[]): Line[] {
   );
 }
 
+/** What will be done about the ids of a disk. */
+export function plannedIdLines(diskIds: 'new' | 'keep' | undefined): Line[] {
+  return diskIds === 'new' ? [['Ids', 'new ones for the disk, its partitions and its filesystems']] : [];
+}
+
 /** What is printed when a disk has been customised. */
 export function formatCustomizeSummary(result: CustomizeResult): string {
   const backup: Line[] = result.backup === undefined ? [] : [['Kept as it was', result.backup]];
-  return formatLines([['Disk', result.output], ...backup, ...customizeLines(result)]);
+  return formatLines([
+    ['Disk', result.output],
+    ...backup,
+    ...customizeLines(result),
+    ...idLines(result.diskIds),
+  ]);
 }
 
 /** What `--dry-run` of customising prints. */
-export function formatCustomizePlan({ disk, output, system, customize }: CustomizePlan): string {
+export function formatCustomizePlan(plan: CustomizePlan): string {
+  const { disk, output, system, customize, diskIds } = plan;
   const made: Line[] = output === disk ? [] : [['Output file', output]];
-  return formatLines([['Disk', disk], ['System', system], ...made, ...stageLines(customize)]);
+  return formatLines([
+    ['Disk', disk],
+    ['System', system],
+    ...made,
+    ...stageLines(customize),
+    ...plannedIdLines(diskIds),
+  ]);
 }

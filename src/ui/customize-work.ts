@@ -8,6 +8,7 @@ import { planCustomize } from '../customize/plan-customize.js';
 /** The values of `customizeFlags` that say where operations are done. */
 interface PlaceFlags {
   readonly root?: string | undefined;
+  readonly 'disk-uuid': 'new' | 'keep';
   readonly network: boolean;
   readonly memsize?: number | undefined;
   readonly smp?: number | undefined;
@@ -24,10 +25,11 @@ export async function customizeWork(
   flags: PlaceFlags,
 ): Promise<CustomizeWork> {
   const { operations, settings } = await customizeListOf(tokens);
-  const { root, network, memsize, smp } = flags;
+  const { root, network, memsize, smp, 'disk-uuid': diskIds } = flags;
   const memory = memsize === undefined ? undefined : memsize * 1024 * 1024;
   const attach = flags.attach?.map((path) => resolve(path));
-  return { stages: planCustomize(operations), settings, root, machine: { network, memory, smp, attach } };
+  const machine = { network, memory, smp, attach };
+  return { stages: planCustomize(operations), settings, diskIds, root, machine };
 }
 
 /** Options that are named here like what they are called in files. */
