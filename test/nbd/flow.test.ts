@@ -127,6 +127,31 @@ describe('requests', () => {
   });
 });
 
+describe('what a connection may have in memory', () => {
+  it('is 8 MiB, and yet the largest write of the protocol is taken', async () => {
+    let read = 0;
+    const disk: DiskSource = {
+      ...memoryDisk(Buffer.alloc(32 * 1024 * 1024)),
+      read: (_, length) => {
+        read += length;
+        return Promise.resolve(Buffer.alloc(length));
+      },
+    };
+    const { client, served } = connectInMemory({ exports: [{ name: '', disk }] });
+    await client.go();
+    const data = Buffer.alloc(32 * 1024 * 1024, 7);
+    client.send(requestFrame({ type: WRITE, offset: 0, length: data.length }), data);
+    expect((await client.simple()).errno).toBe(0);
+    client.socket.removeAllListeners('data').pause();
+    client.send(...reads(120, 1024 * 1024));
+    await delay(30);
+    expect(read).toBeGreaterThan(4 * 1024 * 1024);
+    expect(read).toBeLessThanOrEqual(9 * 1024 * 1024);
+    client.socket.destroy();
+    await served;
+  });
+});
+
 describe('a client that leaves', () => {
   it.each(['with a reset', 'with an end', 'in the middle of a request'])(
     '%s has its reads cancelled',
