@@ -181,7 +181,8 @@ export class DecodeScheduler {
   #fail(run: SegmentRun, error: unknown): void {
     if (!this.#closing.signal.aborted) {
       this.options.store.pages.drop(run.segment.number);
-      this.options.log(messageOf(error));
+      // Readers who wait are told, and it is theirs to say.
+      if (run.waiters.size === 0) this.options.log(messageOf(error));
     }
     run.fail(error);
     this.#close(run);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import type { DiskSource } from '../io/disk-source.js';
 import { formatSize } from '../io/format-size.js';
 import type { SegmentedContent } from '../io/segments.js';
+import { newServerLog } from '../nbd/server-log.js';
 import { needsSpill } from '../segment-cache/needs-spill.js';
 import { openSegmentCache } from '../segment-cache/segment-cache.js';
 import type { ServedDiskOptions } from './served-disk.js';
@@ -19,7 +20,7 @@ export async function openCachedDisk(
 ): Promise<DiskSource> {
   const { cacheBytes, jobs, counters, progress, signal } = options;
   const spill = options.spill ?? (await automaticSpill(content, options));
-  const log = (line: string): void => progress.warn(line);
+  const log = newServerLog((line) => progress.warn(line));
   return openSegmentCache(content, { cacheBytes, spill, jobs, counters, log, signal });
 }
 

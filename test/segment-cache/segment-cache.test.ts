@@ -137,7 +137,8 @@ describe('openSegmentCache', () => {
     });
     await expect(disk.read(MIB - 100, MIB)).rejects.toThrow('segment 1 is broken');
     await expectRead(disk, 0, MIB);
-    expect(lines).toContain('segment 1 is broken');
+    // The reader knows it: it is not told twice.
+    expect(lines).toEqual([]);
     broken = false;
     await expectRead(disk, MIB - 100, MIB);
   });
