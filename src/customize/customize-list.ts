@@ -18,7 +18,7 @@ export interface CustomizeList {
 }
 
 /** The ways of hashing passwords, the strongest first. */
-export const PASSWORD_CRYPTOS = ['yescrypt', 'sha512', 'sha256', 'md5'] as const;
+const PASSWORD_CRYPTOS = ['yescrypt', 'sha512', 'sha256', 'md5'] as const;
 
 const SWITCHES: Readonly<Record<string, CustomizeSettings>> = {
   'no-logfile': { logfile: false },
@@ -56,7 +56,7 @@ function parseSetting(name: string, text: string): CustomizeSettings | undefined
 }
 
 /** @throws TSB_USAGE when `text` names no way of hashing passwords */
-export function parsePasswordCrypto(text: string): (typeof PASSWORD_CRYPTOS)[number] {
+function parsePasswordCrypto(text: string): (typeof PASSWORD_CRYPTOS)[number] {
   const found = PASSWORD_CRYPTOS.find((crypto) => crypto === text);
   if (found !== undefined) return found;
   throw new TsbuilderError('TSB_USAGE', `--password-crypto: ${JSON.stringify(text)} is no way of hashing`, {

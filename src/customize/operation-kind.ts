@@ -58,8 +58,3 @@ export interface Operation<V = unknown> {
   readonly kind: OperationKind<V>;
   readonly value: V;
 }
-
-/** Makes an operation of a value in the form of the command line. */
-export function operationFromText<V>(kind: OperationKind<V>, text: string): Operation<V> {
-  return { kind, value: kind.parse(text) };
-}
