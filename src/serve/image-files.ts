@@ -94,8 +94,6 @@ const describePlace = (disk: DiskSource, number: number): string =>
 
 function cannotRead(disk: DiskSource, places: readonly Place[]): TsbuilderError {
   const [only] = places;
-  const hint =
-    "libguestfs reads many more filesystems: tsbuilder serve SRC --run 'guestfish --ro --format=raw -a $uri -i'";
   if (!only) {
     return new TsbuilderError(
       'TSB_FILESYSTEM',
@@ -107,7 +105,18 @@ function cannotRead(disk: DiskSource, places: readonly Place[]): TsbuilderError 
     places.length === 1
       ? `${describePlace(disk, only.number)} holds ${nameOf(only)}: only ext2, ext3 and ext4 can be looked into`
       : `${disk.name}: no ext2, ext3 or ext4 filesystem: ${places.map((place) => `${place.number}: ${nameOf(place)}`).join(', ')}`;
-  return new TsbuilderError('TSB_FILESYSTEM', message, { hint });
+  return new TsbuilderError('TSB_FILESYSTEM', message, { hint: guestfishHint(places) });
+}
+
+/** guestfish 1.48 cannot be handed a Unix socket by a URI, so the server listens on TCP, on any free port. */
+function guestfishHint(places: readonly Place[]): string {
+  const [only] = places;
+  const device = `/dev/sda${only?.number === 0 ? '' : only?.number}`;
+  const look = places.length === 1 ? `mount ${device} / : ls /` : 'list-filesystems';
+  return (
+    'libguestfs reads many more filesystems: ' +
+    `tsbuilder serve SRC --tcp 127.0.0.1:0 --run 'guestfish --ro --format=raw -a "$uri" run : ${look}'`
+  );
 }
 
 const nameOf = ({ content }: Place): string =>

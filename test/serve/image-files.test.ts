@@ -71,11 +71,14 @@ describe('openImageFiles', () => {
     await expect(open(path)).rejects.toMatchObject({
       code: 'TSB_FILESYSTEM',
       message: expect.stringMatching(/1: vfat, 2: nothing that is known$/) as string,
-      hint: expect.stringContaining('guestfish') as string,
+      hint: expect.stringContaining(
+        `serve SRC --tcp 127.0.0.1:0 --run 'guestfish --ro --format=raw -a "$uri" run : list-filesystems'`,
+      ) as string,
     });
     await expect(open(path, 1)).rejects.toMatchObject({
       code: 'TSB_FILESYSTEM',
       message: expect.stringContaining('partition 1 of') as string,
+      hint: expect.stringContaining('run : mount /dev/sda1 / : ls /') as string,
     });
     const empty = opaqueDisk(bytesSource('empty', new Uint8Array(MIB)));
     await expect(openImageFiles(empty, { progress: silentProgress })).rejects.toMatchObject({
