@@ -5,6 +5,7 @@ import { Config } from '@oclif/core';
 import { captureOutput } from '@oclif/test';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import Serve from '../../src/commands/serve.js';
+import { openPidfile } from '../../src/serve/pidfile.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
 import { resultOfText } from '../helpers/serve-program.js';
 
@@ -74,10 +75,11 @@ describe('the serve command', () => {
     await new Promise((done) => server.close(done));
   });
 
-  it('refuses the pidfile of a running process', async () => {
-    await writeFile(at('pid'), `${process.ppid}\n`);
+  it('refuses the pidfile of a running server', async () => {
+    await using running = await openPidfile(at('pid'));
+    await running.write();
     expect(await failure(at('disk.img'), '--pidfile', at('pid'), '-U', '-')).toBe('TSB_LOCKED');
-    expect(await readFile(at('pid'), 'utf8')).toBe(`${process.ppid}\n`);
+    expect(await readFile(at('pid'), 'utf8')).toBe(`${process.pid}\n`);
   });
 
   it('tells what it serves, and ends with its command', async () => {

@@ -32,15 +32,30 @@ describe('openPidfile', () => {
     expect(await readFile(path, 'utf8')).toBe(`${process.pid}\n`);
   });
 
-  it('refuses the file of a running process, and leaves it', async () => {
+  it('takes the place of a file whose number is that of another process by now', async () => {
     await using folder = await scratchFolder();
     const path = join(folder.path, 'pid');
-    await writeFile(path, `${process.ppid}\n`);
-    await expect(openPidfile(path)).rejects.toMatchObject({
-      code: 'TSB_LOCKED',
-      details: { pid: process.ppid },
-    });
-    expect(await readFile(path, 'utf8')).toBe(`${process.ppid}\n`);
+    await writeFile(path, '1\n');
+    await using pidfile = await openPidfile(path);
+    await pidfile.write();
+    expect(await readFile(path, 'utf8')).toBe(`${process.pid}\n`);
+  });
+
+  it('refuses the file of a running server, and leaves it', async () => {
+    await using folder = await scratchFolder();
+    const path = join(folder.path, 'pid');
+    await writeFile(path, '1\n');
+    {
+      await using running = await openPidfile(path);
+      await running.write();
+      await expect(openPidfile(path)).rejects.toMatchObject({
+        code: 'TSB_LOCKED',
+        details: { pid: process.pid },
+      });
+      expect(await readFile(path, 'utf8')).toBe(`${process.pid}\n`);
+    }
+    await using next = await openPidfile(path);
+    await next.write();
   });
 
   it.each(['', 'my diary', '0', '-1', '12 34'])('leaves a file that is none: %j', async (text) => {
