@@ -6,8 +6,8 @@ export type EmbeddedGrub =
   | { readonly kind: 'none' }
   /** It is there, but not as it is known. */
   | { readonly kind: 'unknown'; readonly why: string }
-  /** Its compressed part as an LZMA file, which `openUnpacked` reads. */
-  | { readonly kind: 'core'; readonly packed: SearchedFile };
+  /** Its compressed part as an LZMA file, which `openUnpacked` reads: the one of these that can be unpacked. */
+  | { readonly kind: 'core'; readonly packed: readonly SearchedFile[] };
 
 const SECTOR = 512;
 const CODE = 440;
@@ -38,11 +38,30 @@ export async function readEmbeddedGrub(disk: ByteSource, signal?: AbortSignal): 
     head.readUInt16LE(BLOCK_LIST - 4) === 0;
   if (!isOnePiece) return unknown('it is not in one piece');
   const size = head.readUInt32LE(COMPRESSED);
-  const end = at + (sectors + 1) * SECTOR - head.readUInt32LE(REDUNDANCY);
-  const start = end - size;
-  if (size > MAX_CORE || end > disk.size || start < at + 2 * SECTOR) return unknown('its sizes cannot be');
-  const data = Buffer.from(await disk.read(start, size, signal));
-  return { kind: 'core', packed: lzmaFile(data, head.readUInt32LE(UNCOMPRESSED)) };
+  const end = at + (sectors + 1) * SECTOR;
+  if (size > MAX_CORE || size + 2 * SECTOR > end - at || end > disk.size)
+    return unknown('its sizes cannot be');
+  const core = Buffer.from(await disk.read(at, end - at, signal));
+  const starts = dataStarts(core, size, head.readUInt32LE(REDUNDANCY));
+  const unpackedSize = head.readUInt32LE(UNCOMPRESSED);
+  return {
+    kind: 'core',
+    packed: starts.map((from) => lzmaFile(core.subarray(from, from + size), unpackedSize)),
+  };
+}
+
+/**
+ * Where the compressed part may begin, which is written nowhere: behind a decompressor of whole 16 bytes, so that the end is in the last
+ * sector, or in the last one without the bytes that correct errors. LZMA data begin with a zero.
+ */
+function dataStarts(core: Buffer, size: number, redundancy: number): number[] {
+  const starts = new Set<number>();
+  for (const end of [core.length, core.length - redundancy]) {
+    const last = end - size;
+    for (let at = last - (last % 16); at > last - SECTOR; at -= 16)
+      if (at > 2 * SECTOR && core[at] === 0) starts.add(at);
+  }
+  return [...starts];
 }
 
 /** Raw LZMA data with GRUB's parameters (lc 3, lp 0, pb 2, a dictionary of 64 KiB) behind the header of an `.lzma` file. */

@@ -1,7 +1,13 @@
 import { open } from 'node:fs/promises';
 import { TsbuilderError } from '../errors.js';
 import { type IdText, idText } from '../customize/id-text.js';
-import { type IdSearch, STRAY_FOLDERS, replaceIds, searchGuest } from '../customize/replace-ids.js';
+import {
+  type IdSearch,
+  type SearchedFile,
+  STRAY_FOLDERS,
+  replaceIds,
+  searchGuest,
+} from '../customize/replace-ids.js';
 import { openExtFiles, openExtGuest } from '../guest/ext/open-ext-guest.js';
 import { type GuestRoot, findRoots } from '../guest/find-root.js';
 import type { Guest, GuestFiles } from '../guest/guest.js';
@@ -14,7 +20,7 @@ import type { RandomSource } from '../io/random.js';
 import type { Progress } from '../progress.js';
 import { withNewIds } from '../resize/disk-ids.js';
 import type { DescribedPartition } from './describe-disk.js';
-import { openUnpacked } from './disk-ids-archive.js';
+import { type Unpacked, openUnpacked } from './disk-ids-archive.js';
 import { replaceInFat, searchFat } from './disk-ids-fat.js';
 import { type IdTarget, setFilesystemId } from './disk-ids-filesystem.js';
 import { readEmbeddedGrub } from './disk-ids-grub.js';
@@ -137,12 +143,27 @@ async function searchGrub(disk: ByteSource, search: IdSearch, signal: AbortSigna
   const where = "GRUB's program for BIOS machines";
   if (grub.kind === 'none') return;
   if (grub.kind === 'unknown') return search.refuse(where, `it cannot be searched: ${grub.why}`);
-  await using unpacked = await openUnpacked(grub.packed, signal);
+  await using unpacked = await firstUnpacked(grub.packed, signal);
+  if (!unpacked) return search.refuse(where, 'it cannot be unpacked and searched');
   for (const { read, size } of unpacked.parts) {
     const [hit] = search.ids.find(await read(0, size));
     if (hit)
       search.refuse(where, `its built-in settings have the old id of ${hit.change.what} (${hit.text})`);
   }
+}
+
+async function firstUnpacked(
+  candidates: readonly SearchedFile[],
+  signal: AbortSignal,
+): Promise<Unpacked | undefined> {
+  for (const candidate of candidates) {
+    try {
+      return await openUnpacked(candidate, signal);
+    } catch (error) {
+      if (!(error instanceof TsbuilderError && error.code === 'TSB_TOOL_FAILED')) throw error;
+    }
+  }
+  return undefined;
 }
 
 /** A filesystem that no system on the disk mounts may be the /boot of one all the same. */

@@ -149,7 +149,7 @@ describe('renewDiskIds', () => {
     const other = makeIdDisk();
     embedGrub(other, `search.fs_uuid ${ROOT_UUID} root`);
     await expectRefused(other, /GRUB's program for BIOS machines: .*partition 3/);
-    writeFileSync(other, readFileSync(other).fill(0x55, 40 * 512 + 600, 50 * 512));
+    writeFileSync(other, readFileSync(other).fill(0x55, 40 * 512 + 3400, 50 * 512));
     await expectRefused(other, /GRUB/);
   });
 
@@ -176,12 +176,12 @@ function embedGrub(path: string, settings: string): void {
   const text = Buffer.from(`${'grub kernel '.repeat(500)}${settings}\0`);
   const args = ['-c', '--format=lzma', '--lzma1=dict=64KiB,lc=3,lp=0,pb=2'];
   const lzma = packed('xz', args, text).subarray(13);
-  const core = Buffer.alloc(Math.ceil((512 + 700 + lzma.length) / 512) * 512);
-  const size = Math.max(lzma.length, core.length - 512 - 700);
-  lzma.copy(core, core.length - size);
+  const begin = 512 + 2848;
+  const core = Buffer.alloc(Math.ceil((begin + lzma.length) / 512) * 512);
+  lzma.copy(core, begin);
   core.writeBigUInt64LE(41n, 500);
   core.writeUInt16LE(core.length / 512 - 1, 508);
-  core.writeUInt32LE(size, 520);
+  core.writeUInt32LE(lzma.length, 520);
   core.writeUInt32LE(text.length, 524);
   const disk = readFileSync(path);
   disk.write('GRUB', 384);
