@@ -23,7 +23,7 @@ export interface IdSearch {
 }
 
 /** Where systems keep what names filesystems; a filesystem that belongs to no system has such folders too. */
-export const SYSTEM_FOLDERS = [
+const SYSTEM_FOLDERS = [
   ['/etc', 'settings'],
   ['/boot', 'boot'],
 ] as const;

@@ -2,7 +2,7 @@ import type { DiskExtent, DiskSource } from '../io/disk-source.js';
 import { knownExtents } from './disk-extents.js';
 
 /** Most content in one chunk. Pieces end at multiples of it, where most compressed files have the ends of their blocks too. */
-export const SLICE_BYTES = 1024 * 1024;
+const SLICE_BYTES = 1024 * 1024;
 
 /** Shorter reads are not worth the question where the disk is zero. */
 const ASK_FROM_BYTES = 64 * 1024;

@@ -55,7 +55,7 @@ export function fieldsOperation<const F extends Fields>(
  *
  * @throws TSB_USAGE when there are fewer
  */
-export function splitArgument(
+function splitArgument(
   kind: { readonly name: string; readonly argument?: string | undefined },
   text: string,
   count: number,

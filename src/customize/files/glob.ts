@@ -51,7 +51,7 @@ async function matchIn(guest: GuestFiles, folder: string, component: string): Pr
 }
 
 /** The patterns that a pattern with braces stands for: `a{b,c}` is `ab` and `ac`. Braces without a comma mean themselves. */
-export function expandBraces(pattern: string): string[] {
+function expandBraces(pattern: string): string[] {
   const done: string[] = [];
   const todo = [pattern];
   for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
