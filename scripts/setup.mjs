@@ -67,6 +67,7 @@ const PACKAGES = {
   test: [
     ['bash-completion', file('/usr/share/bash-completion/bash_completion')],
     ['btrfs-progs', program('mkfs.btrfs')],
+    ['bzip2', program('bzip2')],
     ['curl', program('curl')],
     ['fish', program('fish')],
     ['gdisk', program('sgdisk')],
@@ -80,6 +81,7 @@ const PACKAGES = {
     ['libguestfs-xfs', file('/usr/lib/x86_64-linux-gnu/guestfs/supermin.d/packages-xfs')],
     ['linux-image-cloud-amd64', kernel],
     ['lvm2', program('lvm')],
+    ['lz4', program('lz4')],
     ['man-db', program('man')],
     ['nbd-client', program('nbd-client')],
     ['nbdkit', program('nbdkit')],
