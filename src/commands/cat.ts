@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
+import { TsbuilderError } from '../errors.js';
 import { jobsFlag, sourceFlags } from '../flags.js';
 
 export default class Cat extends BaseCommand<typeof Cat> {
@@ -44,6 +45,11 @@ export default class Cat extends BaseCommand<typeof Cat> {
     const { args, flags, progress, signal } = this;
     const paths = this.words.slice(1);
     const json = this.jsonEnabled();
+    if (paths.includes('')) {
+      throw new TsbuilderError('TSB_USAGE', 'the name of a file in the image is empty', {
+        hint: 'Give paths such as /etc/os-release; tsbuilder ls shows which there are.',
+      });
+    }
     return lookInto(lookRequest(args.src, { flags, progress, signal }), async ({ partition, files }) => {
       const printed: Record<string, unknown>[] = [];
       await untilReaderLeaves(async () => {

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { TsbuilderError } from '../../src/errors.js';
+import { locateDisk, noSuchDisk } from '../../src/serve/disk-location.js';
+
+describe('locateDisk', () => {
+  it.each(['nope.xz', 'nope.IMG', 'a.qcow2', 'a.gz', 'a.zst'])('takes %s to be a path', async (src) => {
+    expect(await locateDisk(src)).toEqual({ kind: 'file', path: src });
+  });
+
+  it.each(['debian-12', 'centos-7.9', 'src'])('takes %s to be a template', async (src) => {
+    expect(await locateDisk(src)).toEqual({ kind: 'template', name: src });
+  });
+
+  it('refuses nothing at all', async () => {
+    await expect(locateDisk('')).rejects.toMatchObject({ code: 'TSB_USAGE' });
+  });
+});
+
+describe('noSuchDisk', () => {
+  it('also says that there is no such file, when templates cannot be asked for too', () => {
+    const away = new TsbuilderError('TSB_NETWORK', 'host: away');
+    expect(noSuchDisk('debain', away)).toMatchObject({
+      code: 'TSB_NETWORK',
+      message: 'debain: no such file, and whether it is a template cannot be told: host: away',
+    });
+    const other = new TsbuilderError('TSB_SIGNATURE_BAD', 'bad');
+    expect(noSuchDisk('debain', other)).toBe(other);
+  });
+});
