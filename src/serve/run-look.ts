@@ -1,3 +1,4 @@
+import { TsbuilderError } from '../errors.js';
 import { newCounters } from '../io/counters.js';
 import { type DiskSource, opaqueDisk } from '../io/disk-source.js';
 import { locateDisk } from './disk-location.js';
@@ -21,13 +22,26 @@ export interface LookRequest {
  * Opens the filesystem that `request` means, runs `look`, and closes all again. Only what is needed is fetched and decoded: of a plain
  * xz file the beginnings of blocks, of everything else whole blocks.
  *
- * @throws as `openServedDisk` and `openImageFiles`, and what `look` throws
+ * @throws as `openServedDisk` and `openImageFiles`, and what `look` throws; for a path that is not in the image TSB_NOT_FOUND
  */
 export async function lookInto<T>(request: LookRequest, look: (found: ImageFiles) => Promise<T>): Promise<T> {
   const { partition, open } = request;
   const { progress, signal } = open;
   await using disk = await openForLooking(request);
-  return await look(await openImageFiles(disk, { partition, progress, signal }));
+  const found = await openImageFiles(disk, { partition, progress, signal });
+  try {
+    return await look(found);
+  } catch (error) {
+    throw notFoundInside(error);
+  }
+}
+
+/** A path that the user named and that is not in the image is not found, like any other; the guest is as it should be. */
+function notFoundInside(error: unknown): unknown {
+  if (!(error instanceof TsbuilderError) || error.code !== 'TSB_GUEST') return error;
+  if (error.details['reason'] !== 'not-found') return error;
+  const { hint, details } = error;
+  return new TsbuilderError('TSB_NOT_FOUND', error.message, { hint, details, cause: error });
 }
 
 /** Opens the disk of `request` as {@link lookInto} does, whatever its partition. @throws as `openServedDisk` */

@@ -63,7 +63,7 @@ describe('ls', () => {
   it('says what it cannot do', async () => {
     const failed = async (...args: string[]): Promise<ReturnType<typeof failureOf>> =>
       failureOf(await desk.run(['ls', ...args, '--json']));
-    expect((await failed(packed, '/nowhere')).summary).toBe('8 TSB_GUEST');
+    expect((await failed(packed, '/nowhere')).summary).toBe('3 TSB_NOT_FOUND');
     expect(await failed(`${packed}:1`)).toMatchObject({
       summary: '8 TSB_FILESYSTEM',
       message: expect.stringContaining('vfat') as string,
