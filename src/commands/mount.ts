@@ -8,7 +8,8 @@ export default class Mount extends BaseCommand<typeof Mount> {
   static override summary = 'Show the disk in an image as a file: DIR/disk.img, without unpacking it.';
   static override description = `For raw, xz, gzip, zstd and qcow2 images, local or over HTTP, and templates. Needs no root, but nbdfuse (Debian package libnbd-bin)
 and fuse3. The command returns when the files can be used; a process in the background serves them until tsbuilder umount DIR.
-With --foreground it serves them itself until a signal. If the server is killed, the files go too. DIR is made if it is missing.`;
+With --foreground it serves them itself until a signal. If the server is killed, the files go too. DIR is made if it is missing,
+and may hold other files; none of theirs is hidden. Unmount with tsbuilder umount DIR, or fusermount3 -u DIR/disk.img.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %> disk.img.xz /mnt/image && cmp /mnt/image/disk.img disk.img',
     '<%= config.bin %> <%= command.id %> https://example.com/disk.qcow2 image --partitions && debugfs -R "ls -l /" image/p1',
@@ -37,7 +38,8 @@ With --foreground it serves them itself until a signal. If the server is killed,
     }),
     cow: Flags.boolean({
       default: false,
-      description: 'let the files be written to; changes are thrown away at the end',
+      description:
+        'let the files be written to; changes go to the temporary folder (TMPDIR) and are thrown away at the end',
     }),
     foreground: Flags.boolean({ description: 'serve until a signal or until the files are unmounted' }),
     option: Flags.string({

@@ -63,7 +63,8 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
       description: 'take each file to be of this format (default: what it looks like)',
     }),
     cow: Flags.boolean({
-      description: 'let clients write, to temporary files that are thrown away at the end',
+      description:
+        'let clients write, to files in the temporary folder (TMPDIR) that are thrown away at the end',
     }),
 
     tcp: Flags.string({
@@ -97,7 +98,6 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
     }),
     'tls-verify-peer': Flags.boolean({
       description: 'let in only clients with a certificate of the CA',
-      dependsOn: ['tls-certificates'],
       helpGroup: 'LISTEN',
     }),
     metrics: Flags.string({
@@ -226,13 +226,22 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
 
   private tls(): ServeRequest['tls'] {
     const { tls: mode, 'tls-certificates': folder, 'tls-psk': path } = this.flags;
+    if (this.flags['tls-verify-peer'] && folder === undefined) {
+      throw new TsbuilderError('TSB_USAGE', '--tls-verify-peer needs the CA whose clients are let in', {
+        hint: 'Give --tls-certificates DIR too.',
+      });
+    }
     if (folder === undefined && path === undefined) {
       if (mode === undefined || mode === 'off') return undefined;
       throw new TsbuilderError('TSB_USAGE', `--tls ${mode} needs certificates or keys`, {
         hint: 'Give --tls-certificates DIR or --tls-psk FILE.',
       });
     }
-    if (mode === 'off') return undefined;
+    if (mode === 'off') {
+      throw new TsbuilderError('TSB_USAGE', '--tls off leaves no use for certificates or keys', {
+        hint: 'Leave --tls out, or --tls-certificates and --tls-psk.',
+      });
+    }
     const verifyPeer = this.flags['tls-verify-peer'];
     return {
       mode: mode ?? 'require',
