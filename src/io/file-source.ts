@@ -63,10 +63,7 @@ export async function readFully(
     if (bytesRead === 0) {
       throw new TsbuilderError(
         'TSB_IO',
-        `${name}: ends at ${offset + done}, expected ${data.length - done} more bytes`,
-        {
-          hint: 'The file became shorter while it was being read.',
-        },
+        `${name}: ends at ${offset + done}, expected ${data.length - done} more bytes: the file became shorter while it was used`,
       );
     }
     done += bytesRead;
