@@ -124,3 +124,38 @@ export const sourceFlags = {
   }),
   offline: Flags.boolean({ description: 'use only what is on this machine', helpGroup: 'SOURCE' }),
 };
+
+/** How an image is opened that may be a file, a URL or a template: shared by the commands that copy or serve one. */
+export const imageFlags = {
+  connections: Flags.integer({
+    helpValue: 'N',
+    min: 1,
+    max: 64,
+    description: 'connections to an HTTP server',
+  }),
+  jobs: jobsFlag,
+  ...sourceFlags,
+  'require-verified': Flags.boolean({
+    description: 'use only what is verified against a signed index before it is used',
+    helpGroup: 'SOURCE',
+  }),
+};
+
+/** Where decoded content is kept while an image is served. */
+export const blockCacheFlags = {
+  'cache-size': sizeFlag({
+    description: 'memory for decoded content, shared by all that is served (default: 25% of memory)',
+  }),
+  'cache-file': Flags.string({
+    helpValue: 'FILE',
+    description: 'keep decoded content that memory has no room for in a temporary file of this name',
+  }),
+};
+
+/** How `ls` and `cat` open an image. */
+export const lookFlags = {
+  partition: Flags.integer({ char: 'p', helpValue: 'N', min: 0, description: 'partition to look into' }),
+  'require-verified': imageFlags['require-verified'],
+  jobs: jobsFlag,
+  ...sourceFlags,
+};

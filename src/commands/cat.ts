@@ -1,7 +1,7 @@
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { TsbuilderError } from '../errors.js';
-import { jobsFlag, sourceFlags } from '../flags.js';
+import { lookFlags } from '../flags.js';
 
 export default class Cat extends BaseCommand<typeof Cat> {
   static override summary =
@@ -28,12 +28,7 @@ export default class Cat extends BaseCommand<typeof Cat> {
     }),
   };
   static override flags = {
-    partition: Flags.integer({ char: 'p', helpValue: 'N', min: 0, description: 'partition to look into' }),
-    'require-verified': Flags.boolean({
-      description: 'refuse an image whose content is not verified by a signature',
-    }),
-    jobs: jobsFlag,
-    ...sourceFlags,
+    ...lookFlags,
   };
 
   protected override async execute(): Promise<unknown> {

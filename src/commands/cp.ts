@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { jobsFlag, sourceFlags } from '../flags.js';
+import { imageFlags } from '../flags.js';
 
 export default class Cp extends BaseCommand<typeof Cp> {
   static override summary = 'Copy the disk in an image to a raw or qcow2 file: in parallel, zeros as holes.';
@@ -39,20 +39,9 @@ export default class Cp extends BaseCommand<typeof Cp> {
       max: 128,
       description: 'copy only partition N',
     }),
-    connections: Flags.integer({
-      helpValue: 'N',
-      min: 1,
-      max: 64,
-      description: 'connections to an HTTP server',
-    }),
-    jobs: jobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
     sync: Flags.boolean({ allowNo: true, description: 'flush the output to the disk before it appears' }),
-    ...sourceFlags,
-    'require-verified': Flags.boolean({
-      description: 'copy only what is verified against a signed index before it is used',
-      helpGroup: 'SOURCE',
-    }),
+    ...imageFlags,
   };
 
   protected override async execute(): Promise<unknown> {

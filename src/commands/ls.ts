@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { jobsFlag, sourceFlags } from '../flags.js';
+import { lookFlags } from '../flags.js';
 
 export default class Ls extends BaseCommand<typeof Ls> {
   static override summary =
@@ -27,12 +27,7 @@ export default class Ls extends BaseCommand<typeof Ls> {
       description: 'show type, mode, links, owner, size, time and link targets',
     }),
     recursive: Flags.boolean({ char: 'R', description: 'list all folders below too, as whole paths' }),
-    partition: Flags.integer({ char: 'p', helpValue: 'N', min: 0, description: 'partition to look into' }),
-    'require-verified': Flags.boolean({
-      description: 'refuse an image whose content is not verified by a signature',
-    }),
-    jobs: jobsFlag,
-    ...sourceFlags,
+    ...lookFlags,
   };
 
   protected override async execute(): Promise<unknown> {

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
+import { blockCacheFlags, imageFlags, resolveSize } from '../flags.js';
 import type { Progress } from '../progress.js';
 import type { MountRequest, Mounted } from '../serve/run-mount.js';
 
@@ -49,23 +49,8 @@ and may hold other files; none of theirs is hidden. Unmount with tsbuilder umoun
       multipleNonGreedy: true,
       description: 'option for FUSE, such as allow_other (repeatable; nbdfuse --fuse-help lists them)',
     }),
-    'cache-size': sizeFlag({ description: 'memory for decoded content (default: 25% of memory)' }),
-    'cache-file': Flags.string({
-      helpValue: 'FILE',
-      description: 'keep decoded content that memory has no room for in a temporary file of this name',
-    }),
-    connections: Flags.integer({
-      helpValue: 'N',
-      min: 1,
-      max: 64,
-      description: 'connections to an HTTP server',
-    }),
-    jobs: jobsFlag,
-    ...sourceFlags,
-    'require-verified': Flags.boolean({
-      description: 'show only what is verified against a signed index before it is used',
-      helpGroup: 'SOURCE',
-    }),
+    ...blockCacheFlags,
+    ...imageFlags,
     background: Flags.boolean({ hidden: true, exclusive: ['foreground'] }),
   };
 

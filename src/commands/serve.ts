@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { TsbuilderError } from '../errors.js';
-import { jobsFlag, resolveSize, sizeFlag, sourceFlags } from '../flags.js';
+import { blockCacheFlags, imageFlags, resolveSize } from '../flags.js';
 import type { NbdAddress } from '../nbd/listen.js';
 import type { ServeReady, ServeRequest } from '../serve/serve-request.js';
 import type { ServerState } from '../serve/stats.js';
@@ -125,26 +125,9 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
     }),
     stats: Flags.boolean({ description: 'print statistics at the end', helpGroup: 'LIFE' }),
 
-    'cache-size': sizeFlag({
-      description: 'memory for decoded content, shared by the exports (default: 25% of memory)',
-    }),
-    'cache-file': Flags.string({
-      helpValue: 'FILE',
-      description: 'keep decoded content that memory has no room for in a temporary file of this name',
-    }),
-    connections: Flags.integer({
-      helpValue: 'N',
-      min: 1,
-      max: 64,
-      description: 'connections to an HTTP server',
-    }),
-    jobs: jobsFlag,
+    ...blockCacheFlags,
 
-    ...sourceFlags,
-    'require-verified': Flags.boolean({
-      description: 'serve only what is verified against a signed index before it is used',
-      helpGroup: 'SOURCE',
-    }),
+    ...imageFlags,
   };
 
   protected override async execute(): Promise<unknown> {
