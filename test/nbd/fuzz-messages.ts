@@ -118,7 +118,8 @@ function request(dice: Dice, size: number): Buffer {
 /** Damages one message, or loses, repeats or makes up one. */
 function mutate(dice: Dice, frames: Buffer[]): void {
   const at = dice.below(frames.length);
-  const frame = frames[at]!;
+  const frame = frames[at];
+  if (!frame) return;
   switch (dice.below(5)) {
     case 0:
       frame[dice.below(frame.length)]! ^= 1 << dice.below(8);
@@ -133,6 +134,7 @@ function mutate(dice: Dice, frames: Buffer[]): void {
       frames.splice(at, 0, frame);
       break;
     default:
-      frame.writeUInt32BE(dice.pick([0, 0xffffffff, 0x7fffffff]), dice.below(frame.length - 3));
+      if (frame.length >= 4)
+        frame.writeUInt32BE(dice.pick([0, 0xffffffff, 0x7fffffff]), dice.below(frame.length - 3));
   }
 }

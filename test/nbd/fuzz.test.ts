@@ -3,7 +3,7 @@ import { fuzz } from './fuzz-run.js';
 
 /** `NBD_FUZZ_MESSAGES` and `NBD_FUZZ_SEED` change what is run; a failure names the seed of the connection that failed. */
 const MESSAGES = Number(process.env['NBD_FUZZ_MESSAGES'] ?? 1_000_000);
-const SEED = Number(process.env['NBD_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = Number(process.env['NBD_FUZZ_SEED'] ?? 1);
 
 describe('random and damaged messages', () => {
   it(
