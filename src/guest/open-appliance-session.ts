@@ -12,7 +12,7 @@ import { type GuestfishShell, openGuestfishShell } from './appliance-shell.js';
 import { toByteString } from './byte-path.js';
 import { inspectGuest } from './inspect.js';
 import { guestFiles } from './read-files.js';
-import { oneAtATime } from './one-at-a-time.js';
+import { oneAtATime } from '../io/one-at-a-time.js';
 import { openTree } from './tree.js';
 
 const MIB = 1024 * 1024;

@@ -26,7 +26,7 @@ function jsonStep(
   about: { label: string; totalBytes: number | undefined },
 ): Step {
   let bytes = 0;
-  let last = 0;
+  let last = -Infinity;
   let ended = false;
   emit('step', about);
   return {

@@ -1,4 +1,5 @@
 import { type ByteSource, assertRange } from '../io/byte-source.js';
+import { oneAtATime } from '../io/one-at-a-time.js';
 import type { XzIndex } from './block-table.js';
 import { DICTIONARY_LIMIT } from './decode-xz.js';
 import { BlockCursors, PIECE } from './block-cursors.js';
@@ -28,7 +29,7 @@ export function openXzSource(source: ByteSource, index: XzIndex, options: XzSour
     cache: new PieceCache(options.cacheBytes ?? CACHE_BYTES),
     dictionaryLimit: options.dictionaryLimit ?? DICTIONARY_LIMIT,
   });
-  const inTurn = takingTurns();
+  const inTurn = oneAtATime();
   const copy = async (offset: number, target: Buffer, signal?: AbortSignal): Promise<void> => {
     for (let done = 0; done < target.length;) {
       const block = index.block(index.find(offset + done));
@@ -50,14 +51,4 @@ export function openXzSource(source: ByteSource, index: XzIndex, options: XzSour
     [Symbol.asyncDispose]: () => inTurn(() => cursors.close()),
   };
   return content;
-}
-
-/** Runs tasks one after another, in the order in which they were asked for, whether or not the ones before fail. */
-function takingTurns(): <T>(task: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    const result = last.then(task);
-    last = result.catch(() => undefined);
-    return result;
-  };
 }

@@ -1,21 +1,10 @@
 import { TsbuilderError } from '../../errors.js';
 import { type ByteSource, sliceSource } from '../../io/byte-source.js';
 import { openFileSource } from '../../io/file-source.js';
-import {
-  changeAttributes,
-  changeXattr,
-  makeFolder,
-  makeHardLink,
-  makeNode,
-  makeSymlink,
-  remove,
-  rename,
-  scrub,
-  writeFile,
-} from '../edit-tree.js';
-import type { FileContent, Guest, GuestFiles } from '../guest.js';
+import { guestEdits } from '../edit-files.js';
+import type { Guest, GuestFiles } from '../guest.js';
 import { type GuestOs, inspectGuest } from '../inspect.js';
-import { oneAtATime } from '../one-at-a-time.js';
+import { oneAtATime } from '../../io/one-at-a-time.js';
 import type { PartGuest, PendingCommit } from '../pending-commit.js';
 import { guestFiles } from '../read-files.js';
 import { labelFilesAt, labelNewFiles } from '../selinux/label-new-files.js';
@@ -135,8 +124,6 @@ async function extGuest(from: Opened): Promise<PartGuest> {
   );
   const os = await inspectGuest(inside);
   const spool = openSpool();
-  const settle = async (content: FileContent | AsyncIterable<Uint8Array>): Promise<FileContent> =>
-    isStream(content) ? spool.keep(content) : content;
   const prepareCommit = (): Promise<PendingCommit | undefined> =>
     serially(async () => {
       const pending = await commit(tree, { os, files: inside, target, source, within, reread: fresh });
@@ -150,24 +137,7 @@ async function extGuest(from: Opened): Promise<PartGuest> {
   return {
     os,
     ...guestFiles(() => tree, serially),
-    // A stream may read from this guest, so it is read to its end before the tree's turn.
-    async writeFile(path, content, attributes = {}) {
-      const settled = await settle(content);
-      await serially(() => writeFile(tree, path, { content: settled, attributes }));
-    },
-    mkdir: (path, attributes = {}) => serially(() => makeFolder(tree, path, attributes)),
-    symlink: (to, path, attributes = {}) =>
-      serially(() => makeSymlink(tree, path, { target: to, attributes })),
-    makeNode: (path, node, attributes = {}) => serially(() => makeNode(tree, path, { node, attributes })),
-    hardLink: (existing, path) => serially(() => makeHardLink(tree, existing, path)),
-    rename: (old, path) => serially(() => rename(tree, old, path)),
-    remove: (path, how) => serially(() => remove(tree, path, how?.recursive ? 'recursive' : 'single')),
-    scrub: (path) => serially(() => scrub(tree, path)),
-    chmod: (path, mode) => serially(() => changeAttributes(tree, path, { mode })),
-    chown: (path, owner) => serially(() => changeAttributes(tree, path, owner)),
-    setTime: (path, mtime) => serially(() => changeAttributes(tree, path, { mtime })),
-    setXattr: (path, name, value) => serially(() => changeXattr(tree, path, { name, value })),
-    removeXattr: (path, name) => serially(() => changeXattr(tree, path, { name, value: undefined })),
+    ...guestEdits(() => tree, serially, spool),
     prepareCommit,
     commit: async () => (await prepareCommit())?.finish(),
     [Symbol.asyncDispose]: async () => {
@@ -206,8 +176,4 @@ async function label(
   if (!root.os.selinux) return;
   const complete = await labelFilesAt(tree, { files: root, state: root.os.selinux, point });
   if (!complete && !(await root.exists(AUTORELABEL))) await root.writeFile(AUTORELABEL, '');
-}
-
-function isStream(content: FileContent | AsyncIterable<Uint8Array>): content is AsyncIterable<Uint8Array> {
-  return typeof content === 'object' && Symbol.asyncIterator in content;
 }
