@@ -17,6 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ...Object.fromEntries(DOMAIN.map((folder) => [folder, [...FORMATS, ...GROUND]])),
   build: [...DOMAIN, ...FORMATS, ...GROUND],
   serve: ['build', ...DOMAIN, ...FORMATS, ...GROUND],
+  publish: ['build', ...DOMAIN, ...FORMATS, ...GROUND],
 };
 const SHELL = ['main', 'base-command', 'flags', 'commands', 'ui'];
 
