@@ -11,6 +11,7 @@ import { openFileSource } from '../io/file-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
 import type { Progress } from '../progress.js';
 import { isXz } from '../xz/xz-index.js';
+import { copySparse } from './copy-sparse.js';
 import { openDiskContent } from './disk-content.js';
 
 /** What kind of image a disk is, and, of qcow2, how it is to be written again. */
@@ -87,8 +88,9 @@ export async function copyToRaw(
   await assertFreeSpace(dirname(target), bytes);
   using step = options.progress.step('Copying', bytes);
   const how = { ...options, onProgress: (done: number) => step.advance(done) };
-  if (kind.format === 'raw') await convertImage(path, target, { ...how, format: 'raw' });
-  else await convertToRaw(path, target, how);
+  if (kind.format !== 'raw') await convertToRaw(path, target, how);
+  else if (!(await copySparse(path, target, how)))
+    await convertImage(path, target, { ...how, format: 'raw' });
 }
 
 async function dataBytes(path: string, signal: AbortSignal): Promise<number> {
