@@ -1,6 +1,8 @@
 import type { DeviceNumber, FileType } from '../guest.js';
 import { type ExtVolume, corrupt } from './volume.js';
 
+const SPARSE_SUPER2 = 0x200;
+
 /** An inode as it stands on the disk (kernel documentation, "Inode Table"). */
 export interface ExtInode {
   readonly ino: number;
@@ -101,11 +103,17 @@ function descriptorBlock(volume: ExtVolume, index: number): number {
   // With clusters of blocks of 1 KiB the first data block is 0, and the superblock still in block 1.
   if (index < firstMetaGroup) return (blockSize === 1024 ? 1 : firstDataBlock) + 1 + index;
   const group = index * (blockSize / descriptorSize);
-  return firstDataBlock + group * blocksPerGroup + (hasSuperCopy(volume, group) ? 1 : 0);
+  const behindBootBlock = index === 0 && blockSize === 1024 && firstDataBlock === 0 ? 1 : 0;
+  return firstDataBlock + group * blocksPerGroup + behindBootBlock + (hasSuperCopy(volume, group) ? 1 : 0);
 }
 
-/** Whether a group begins with a copy of the superblock: all do, or (sparse_super) 0, 1 and powers of 3, 5 and 7. */
-function hasSuperCopy(volume: ExtVolume, group: number): boolean {
+/**
+ * Whether a group begins with a copy of the superblock: all do, or (sparse_super) 0, 1 and powers of 3, 5 and 7, or
+ * (sparse_super2) 0 and the two that the superblock names.
+ */
+export function hasSuperCopy(volume: ExtVolume, group: number): boolean {
+  if (group === 0) return true;
+  if ((volume.super.compat & SPARSE_SUPER2) !== 0) return volume.super.backupGroups.includes(group);
   const sparse = (volume.super.roCompat & 0x1) !== 0;
   if (!sparse || group <= 1) return true;
   return [3, 5, 7].some((base) => {

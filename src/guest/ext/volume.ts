@@ -17,8 +17,11 @@ export interface ExtSuper {
   readonly descriptorSize: number;
   /** First group whose descriptors are spread over the disk (meta_bg), or Infinity. */
   readonly firstMetaGroup: number;
+  readonly compat: number;
   readonly incompat: number;
   readonly roCompat: number;
+  /** The two groups that have a copy of the superblock with `sparse_super2`; 0 is none. */
+  readonly backupGroups: readonly number[];
   /** The inode that holds the journal, or 0 when there is none in this filesystem. */
   readonly journalInode: number;
   /** The journal holds writes that are not in place yet. */
@@ -105,8 +108,10 @@ function parseSuper(raw: Buffer): ExtSuper {
     inodeSize: dynamic ? raw.readUInt16LE(88) : 128,
     descriptorSize: is64 ? raw.readUInt16LE(254) : 32,
     firstMetaGroup: incompat & INCOMPAT.metaBg ? raw.readUInt32LE(260) : Infinity,
+    compat: raw.readUInt32LE(92),
     incompat,
     roCompat,
+    backupGroups: [raw.readUInt32LE(588), raw.readUInt32LE(592)],
     journalInode: raw.readUInt32LE(92) & COMPAT_JOURNAL ? raw.readUInt32LE(224) : 0,
     needsRecovery: (incompat & INCOMPAT.recover) !== 0,
     clean: (raw.readUInt16LE(58) & 0x3) === 1,
