@@ -1,6 +1,6 @@
 import { TsbuilderError } from '../errors.js';
 import type { CustomizeContext, Operation, OperationKind } from './operation-kind.js';
-import { findOperation } from './operations.js';
+import { OPERATIONS, findOperation } from './operations.js';
 
 /** What is said about customising as a whole, not one operation. Undefined: nobody has said anything. */
 export interface CustomizeSettings {
@@ -59,7 +59,7 @@ function parseSetting(name: string, text: string): CustomizeSettings | undefined
 function parsePasswordCrypto(text: string): (typeof PASSWORD_CRYPTOS)[number] {
   const found = PASSWORD_CRYPTOS.find((crypto) => crypto === text);
   if (found !== undefined) return found;
-  throw new TsbuilderError('TSB_USAGE', `--password-crypto: ${JSON.stringify(text)} is no way of hashing`, {
+  throw new TsbuilderError('TSB_USAGE', '--password-crypto: that is no way of hashing passwords', {
     hint: `Choose one of ${PASSWORD_CRYPTOS.join(', ')}.`,
   });
 }
@@ -70,16 +70,31 @@ function assertArgument(
   text: string,
 ): void {
   if (argument === undefined && text !== '') {
-    throw new TsbuilderError('TSB_USAGE', `--${name} takes nothing, and was given ${JSON.stringify(text)}`);
+    throw new TsbuilderError('TSB_USAGE', `--${name} takes nothing, and was given something`);
   }
   if (argument !== undefined && !argument.startsWith('[') && text === '') {
     throw new TsbuilderError('TSB_USAGE', `--${name} needs ${argument}`);
   }
 }
 
-/** The error for a word that is no operation. */
+/** The error for a word that is no operation. It is not repeated: in a file that was named by mistake it may be a password. */
 export function unknownOperation(name: string): TsbuilderError {
-  return new TsbuilderError('TSB_USAGE', `${JSON.stringify(name)} is no operation`, {
-    hint: 'tsbuilder customize --help lists them.',
+  const close = OPERATIONS.map((kind) => kind.name).find((known) => isClose(known, name));
+  return new TsbuilderError('TSB_USAGE', 'there is no such operation', {
+    hint: close === undefined ? 'tsbuilder customize --help lists them.' : `Is ${close} meant?`,
   });
+}
+
+/** Whether `name` is `known` but for its case, its dashes, or one character too few, too many or another one. */
+function isClose(known: string, name: string): boolean {
+  const [one, other] = [known, name].map((text) => text.toLowerCase().replaceAll(/[-_]/g, ''));
+  if (one === undefined || other === undefined || Math.abs(one.length - other.length) > 1) return false;
+  let front = 0;
+  while (front < Math.min(one.length, other.length) && one[front] === other[front]) front += 1;
+  const tail = (text: string, length: number): string => text.slice(front + length);
+  return [
+    [1, 1],
+    [0, 1],
+    [1, 0],
+  ].some(([a = 0, b = 0]) => tail(one, a) === tail(other, b));
 }

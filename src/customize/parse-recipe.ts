@@ -1,9 +1,11 @@
 import * as v from 'valibot';
 import { LineCounter, type Node, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
-import { TsbuilderError, messageOf } from '../errors.js';
+import { TsbuilderError } from '../errors.js';
 import { type CustomizeList, joinLists, parseRequest, unknownOperation } from './customize-list.js';
 import { findOperation } from './operations.js';
 import { readListFile } from './read-list-file.js';
+import { issueText } from './text-or-object.js';
+import { yamlFault } from './yaml-fault.js';
 
 /** The text of a list with what is needed to say where something stands in it. */
 interface Source {
@@ -32,7 +34,7 @@ export function parseCustomize(path: string, text: string): CustomizeList {
   const source = { path, lines };
   const document = parseDocument(text, { lineCounter: lines });
   const [syntax] = [...document.errors, ...document.warnings];
-  if (syntax) throw fault(source, syntax.pos[0], syntax.message.split('\n')[0] ?? 'is no YAML');
+  if (syntax) throw fault(source, syntax.pos[0], yamlFault(syntax.code));
   const list = document.contents;
   if (list === null) return joinLists([]);
   if (!isSeq(list)) throw fault(source, offsetOf(list), 'must be a list of operations');
@@ -43,8 +45,8 @@ export function parseCustomize(path: string, text: string): CustomizeList {
 function plainValues(source: Source, convert: () => unknown[]): unknown[] {
   try {
     return convert();
-  } catch (error) {
-    throw fault(source, 0, messageOf(error));
+  } catch {
+    throw fault(source, 0, 'has an alias without its anchor before it, or far too many');
   }
 }
 
@@ -69,7 +71,7 @@ function entryOf(source: Source, node: Node, value: unknown): [string, unknown] 
   throw fault(
     source,
     offsetOf(node),
-    `has ${entry[0]} and ${more[0]} in one item; begin each operation with a dash of its own`,
+    'has several keys in one item; begin each operation with a dash of its own',
   );
 }
 
@@ -90,19 +92,24 @@ function parseValue(source: Source, item: { node: Node; name: string; argument: 
   if (result.success) return { operations: [{ kind, value: result.output }], settings: {} };
   const [issue] = result.issues;
   const keys = (issue.path ?? []).map(({ key }) => key);
-  const at = offsetOf(nodeAt(item.node, [item.name, ...keys]) ?? item.node);
-  throw fault(source, at, `${[item.name, ...keys].join('.')}: ${issue.message}`);
+  const at = offsetOf(nodeAt(item.node, [item.name, ...innerPath(issue)]) ?? item.node);
+  throw fault(source, at, `${[item.name, ...keys].join('.')}: ${issueText(issue)}`);
+}
+
+/** The keys that lead to what is wrong, also inside a map that is one of several forms of a value. */
+function innerPath(issue: v.BaseIssue<unknown>): unknown[] {
+  const inner = issue.issues?.at(-1);
+  return [...(issue.path ?? []).map(({ key }) => key), ...(inner ? innerPath(inner) : [])];
 }
 
 /** The node at `keys` inside `node`, or the nearest around it that is there. */
 function nodeAt(node: Node, keys: readonly unknown[]): Node | undefined {
   const [key, ...rest] = keys;
   if (key === undefined) return node;
-  const next = isMap(node)
-    ? node.items.find((pair) => isPair(pair) && isScalar(pair.key) && pair.key.value === key)?.value
-    : isSeq(node)
-      ? node.items[Number(key)]
-      : undefined;
+  const pair = isMap(node)
+    ? node.items.find((each) => isPair(each) && isScalar(each.key) && each.key.value === key)
+    : undefined;
+  const next = pair ? (pair.value ?? pair.key) : isSeq(node) ? node.items[Number(key)] : undefined;
   return next === undefined || next === null ? node : nodeAt(next as Node, rest);
 }
 

@@ -51,16 +51,48 @@ describe('a file of commands', () => {
   });
 
   it.each([
-    ['a\n\nfoo x', 'list: line 1: "a" is no operation'],
-    ['hostname a\nfoo\tx', 'list: line 2: "foo\\tx" is no operation'],
+    ['a\n\nfoo x', 'list: line 1: there is no such operation'],
+    ['hostname a\nfoo\tx', 'list: line 2: there is no such operation'],
     ['hostname a\nrun-command b\\\n\nhostname\n', 'list: line 4: --hostname needs NAME'],
-    ['update now', 'list: line 1: --update takes nothing, and was given "now"'],
+    ['update now', 'list: line 1: --update takes nothing, and was given something'],
     ['commands-from-file x', 'list: line 1: commands-from-file: a file of commands cannot name another'],
     ['--customize x', 'list: line 1: customize: a file of commands cannot name another'],
-    ['password-crypto des', 'list: line 1: --password-crypto: "des" is no way of hashing'],
-    ['constructor x', 'list: line 1: "constructor" is no operation'],
+    ['password-crypto des', 'list: line 1: --password-crypto: that is no way of hashing passwords'],
+    ['constructor x', 'list: line 1: there is no such operation'],
   ])('%j is refused with its line', (text, message) => {
     expect(fault(text)).toContain(message);
+  });
+
+  it('is told what may be meant', () => {
+    const hintOf = (text: string): unknown => {
+      try {
+        return parse(text);
+      } catch (error) {
+        return (error as { hint?: string }).hint;
+      }
+    };
+    expect(hintOf('hostnam web1')).toBe('Is hostname meant?');
+    expect(hintOf('MKDIR /srv')).toBe('Is mkdir meant?');
+    expect(hintOf('append_line /etc/hosts:x')).toBe('Is append-line meant?');
+    expect(hintOf('yello x')).toBe('tsbuilder customize --help lists them.');
+  });
+
+  it.each([
+    'Secret-1\n',
+    'Secret-1:x\nmore',
+    'password root:Secret-1',
+    'password Secret-1',
+    'root-password Secret-1',
+    'root-password passwort:Secret-1',
+    'password-crypto Secret-1',
+    'update Secret-1',
+    'user bob:password=Secret-1',
+    'user bob:passwd=Secret-1',
+    'write Secret-1',
+    'append-line Secret-1',
+  ])('%j is refused without being repeated', (text) => {
+    expect(fault(text)).toContain('line 1');
+    expect(fault(text)).not.toContain('Secret');
   });
 
   it('never throws anything but a usage error', () => {

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
-import { oneLine } from './text-or-object.js';
+import { oneLine } from '../text-or-object.js';
 
 /** Where a password comes from, and whether the account is locked. Plain data. */
 export type PasswordSelector = { readonly locked: boolean } & (

@@ -3,7 +3,7 @@ import { TsbuilderError } from '../../errors.js';
 import { type KeySelector, parseKeySelector } from './key-selector.js';
 import { MAX_ID, parseId } from './passwd.js';
 import { type PasswordSelector, parsePasswordSelector } from './password-selector.js';
-import { oneLine } from './text-or-object.js';
+import { oneLine } from '../text-or-object.js';
 
 /** A user to make. Plain data. */
 export interface UserSpec {

@@ -33,7 +33,7 @@ export async function assertUserData(name: string, data: Uint8Array): Promise<vo
   if (start === '' || HEADERS.some((header) => start.startsWith(header))) return;
   if (start.startsWith('#cloud-config-archive')) await assertYaml(name, text, 'list');
   else if (start.startsWith('#cloud-config')) await assertYaml(name, text, 'map');
-  else throw unknownHeader(name, text.trimStart().split('\n')[0] ?? '');
+  else throw unknownHeader(name);
 }
 
 async function unpacked(name: string, data: Uint8Array): Promise<Uint8Array> {
@@ -48,11 +48,11 @@ async function unpacked(name: string, data: Uint8Array): Promise<Uint8Array> {
   }
 }
 
-function unknownHeader(name: string, first: string): TsbuilderError {
-  const shown = JSON.stringify(first.slice(0, 60));
+/** Without the line itself: a file named by mistake may hold a password. */
+function unknownHeader(name: string): TsbuilderError {
   return new TsbuilderError(
     'TSB_RECIPE_INVALID',
-    `${name}: cloud-init does not know what user data is that begins with ${shown}`,
+    `${name}: line 1 is nothing that user data for cloud-init can begin with`,
     { hint: 'The first line must be #cloud-config, or #! and an interpreter.' },
   );
 }

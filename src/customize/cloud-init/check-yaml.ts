@@ -1,9 +1,10 @@
 import { TsbuilderError } from '../../errors.js';
+import { yamlFault } from '../yaml-fault.js';
 
 /**
  * Checks that a file of cloud-init's is YAML and as a whole a map, or a list.
  *
- * @throws TSB_RECIPE_INVALID with the line of the first fault
+ * @throws TSB_RECIPE_INVALID with the line of the first fault, and nothing of the text: it may be the wrong file, and secret
  */
 export async function assertYaml(name: string, text: string, shape: 'map' | 'list'): Promise<void> {
   const { isMap, isSeq, parseDocument } = await import('yaml');
@@ -12,7 +13,7 @@ export async function assertYaml(name: string, text: string, shape: 'map' | 'lis
   const [fault] = document.errors;
   if (fault) {
     const line = text.slice(0, fault.pos[0]).split('\n').length;
-    throw invalid(`${name}: line ${line}: ${fault.message}`);
+    throw invalid(`${name}: line ${line}: ${yamlFault(fault.code)}`);
   }
   const { contents } = document;
   if (shape === 'map' ? isMap(contents) : isSeq(contents)) return;

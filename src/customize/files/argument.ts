@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { issueText, textOrObject } from '../text-or-object.js';
 import type { FileOperationKind } from '../operation-kind.js';
 
 /** A path in the guest. Whether it leads somewhere is seen when the operation is done. */
@@ -8,6 +8,12 @@ export const guestPath = v.pipe(
   v.string(),
   v.startsWith('/', 'a path in the guest must begin with /'),
   v.check((path) => !path.includes('\0'), 'a path cannot have a NUL character'),
+);
+
+/** The path of something in the guest that is no folder. */
+export const guestFile = v.pipe(
+  guestPath,
+  v.check((path) => !path.endsWith('/'), 'a path that ends in / is that of a folder, not of a file'),
 );
 
 /** A path on this machine. */
@@ -23,14 +29,11 @@ type Texts<V> = Pick<FileOperationKind<V>, 'name' | 'summary' | 'describe' | 'ap
   readonly argument: string;
 };
 
-/** An operation on one path of the guest, whose value is that path. */
-export function pathOperation(kind: Texts<string>): FileOperationKind<string> {
-  return {
-    ...kind,
-    runs: 'offline',
-    schema: guestPath,
-    parse: (text) => checked(kind.name, guestPath, text),
-  };
+/** An operation on one path of the guest, whose value is that path. With `of` a file, it cannot be written as that of a folder. */
+export function pathOperation(kind: Texts<string> & { readonly of?: 'file' }): FileOperationKind<string> {
+  const { of, ...texts } = kind;
+  const schema = of === 'file' ? guestFile : guestPath;
+  return { ...texts, runs: 'offline', schema, parse: (text) => checked(kind.name, schema, text) };
 }
 
 /**
@@ -62,7 +65,7 @@ function splitArgument(
 ): string[] {
   const parts = text.split(':');
   if (parts.length < count) {
-    throw new TsbuilderError('TSB_USAGE', `--${kind.name} ${JSON.stringify(text)}: a colon is missing`, {
+    throw new TsbuilderError('TSB_USAGE', `--${kind.name}: a colon is missing`, {
       hint: `The form is ${kind.argument ?? ''}.`,
     });
   }
@@ -79,5 +82,5 @@ export function checked<V>(name: string, schema: v.GenericSchema<unknown, V>, va
   if (result.success) return result.output;
   const [issue] = result.issues;
   const shown = typeof issue.input === 'string' ? `${JSON.stringify(issue.input)}: ` : '';
-  throw new TsbuilderError('TSB_USAGE', `--${name} ${shown}${issue.message}`);
+  throw new TsbuilderError('TSB_USAGE', `--${name}: ${shown}${issueText(issue)}`);
 }

@@ -36,14 +36,14 @@ async function copyOne(copy: Copy, step: Step): Promise<void> {
   const { id, type } = stat;
   if (type === 'directory') return copyFolder(copy, step);
   await assertReplaceable(guest, to, stat);
-  const first = id === undefined ? undefined : copied.get(id);
+  const first = copied.get(id);
   if (first !== undefined) return guest.hardLink(first, to);
   const attributes = await attributesOf(guest, from, stat);
   if (type === 'file') await guest.writeFile(to, guestContent(guest, from), attributes);
   else if (type === 'symlink') await guest.symlink(await guest.readLink(from), to, attributes);
   else if (type === 'socket') throw guestError(guest, from, { text: 'a socket', reason: 'unsupported' });
   else await guest.makeNode(to, nodeOf(stat, type), attributes);
-  if (id !== undefined && stat.links > 1) copied.set(id, to);
+  if (stat.links > 1) copied.set(id, to);
 }
 
 async function copyFolder(copy: Copy, { from, to, stat, depth }: Step): Promise<void> {

@@ -30,9 +30,38 @@ export function lastName(path: string): string {
   return path.split('/').findLast((part) => part !== '') ?? '';
 }
 
-/** Where something called `name` comes to lie when it is sent to `path`: in it, when that is a folder, else there. */
-export async function destination(guest: GuestFiles, path: string, name: string): Promise<string> {
-  return (await isFolder(guest, path)) ? inside(path, name) : path;
+/**
+ * Where `what` comes to lie when it is sent to `path`: in it, when that is a folder, else there. A path that ends in a slash means a folder,
+ * as for mv(1) and cp(1): only a folder can come to lie there when there is none.
+ *
+ * @throws TSB_GUEST when `path` ends in a slash and is no folder
+ */
+export async function destination(
+  guest: GuestFiles,
+  path: string,
+  what: { readonly name: string; readonly type: FileStat['type'] },
+): Promise<string> {
+  if (await isFolder(guest, path)) return inside(path, what.name);
+  if (!path.endsWith('/')) return path;
+  const plain = path.replace(/\/+$/, '');
+  if (await lstatIfThere(guest, plain))
+    throw guestError(guest, path, { text: 'not a folder', reason: 'not-folder' });
+  if (what.type === 'directory') return plain;
+  throw guestError(guest, path, {
+    text: 'no such folder, and what ends in / must be one',
+    reason: 'not-folder',
+  });
+}
+
+/**
+ * What `path` itself is, of something to be moved or copied. One that ends in a slash must be a folder.
+ *
+ * @throws TSB_GUEST when there is nothing, or no folder
+ */
+export async function sourceStat(guest: GuestFiles, path: string): Promise<FileStat> {
+  const stat = await guest.lstat(path);
+  if (!path.endsWith('/') || stat.type === 'directory') return stat;
+  throw guestError(guest, path, { text: 'not a folder', reason: 'not-folder' });
 }
 
 /** The content of a regular file in pieces, however large it is. */

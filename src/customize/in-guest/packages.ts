@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { GuestOs, PackageManager } from '../../guest/inspect.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { textOrObject } from '../text-or-object.js';
 import { packageProblem } from '../firstboot/install-script.js';
 import { type PackageTask, packageScript } from './package-commands.js';
 

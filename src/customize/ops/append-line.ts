@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { Guest } from '../../guest/guest.js';
-import { fieldsOperation, guestPath } from '../files/argument.js';
+import { fieldsOperation, guestFile } from '../files/argument.js';
 import { guestContent } from '../files/guest-files.js';
 
 /** How much of a file is looked at to learn how its lines end. */
@@ -11,7 +11,7 @@ export const appendLine = fieldsOperation({
   name: 'append-line',
   argument: 'FILE:LINE',
   summary: 'Add a line to the end of a file, which is made if it is missing.',
-  fields: { path: guestPath, line: v.string() },
+  fields: { path: guestFile, line: v.string() },
   describe: ({ path }) => `append a line to ${path}`,
   apply: append,
 });

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { textOrObject } from '../text-or-object.js';
 import { type SeedChoice, readSeedFiles } from '../cloud-init/seed-files.js';
 import type { CustomizeContext, FileOperationKind } from '../operation-kind.js';
 
@@ -37,13 +37,9 @@ export const cloudInit: FileOperationKind<SeedChoice> = {
 function parseSeedChoice(text: string): SeedChoice {
   const [userData = '', metaData = '', networkConfig = '', ...more] = text.split(':');
   if (userData === '' || more.length > 0 || text.includes('\0')) {
-    throw new TsbuilderError(
-      'TSB_USAGE',
-      `--cloud-init '${text}': not USER-DATA[:META-DATA[:NETWORK-CONFIG]]`,
-      {
-        hint: 'Names with a colon can be given in a YAML list.',
-      },
-    );
+    throw new TsbuilderError('TSB_USAGE', '--cloud-init: must be USER-DATA[:META-DATA[:NETWORK-CONFIG]]', {
+      hint: 'Names with a colon can be given in a YAML list.',
+    });
   }
   return {
     userData,

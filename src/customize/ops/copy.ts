@@ -1,7 +1,7 @@
 import type { Guest } from '../../guest/guest.js';
 import { fieldsOperation, guestPath } from '../files/argument.js';
 import { copyTree } from '../files/copy-tree.js';
-import { destination, lastName } from '../files/guest-files.js';
+import { destination, lastName, sourceStat } from '../files/guest-files.js';
 
 /** Copies inside the guest. */
 export const copy = fieldsOperation({
@@ -14,6 +14,7 @@ export const copy = fieldsOperation({
 });
 
 async function copyInside(guest: Guest, value: { source: string; destination: string }): Promise<void> {
-  const to = await destination(guest, value.destination, lastName(value.source));
+  const { type } = await sourceStat(guest, value.source);
+  const to = await destination(guest, value.destination, { name: lastName(value.source), type });
   await copyTree(guest, value.source, to);
 }

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { exec } from '../../io/exec.js';
-import { fieldsOperation, guestPath } from '../files/argument.js';
+import { fieldsOperation, guestFile } from '../files/argument.js';
 import type { CustomizeContext } from '../operation-kind.js';
 
 /** Edits a file with Perl. */
@@ -16,7 +16,7 @@ export const edit = fieldsOperation({
   summary:
     'Change each line of a file ($_, its number is $lineno) by a Perl expression, run on this machine.',
   fields: {
-    path: guestPath,
+    path: guestFile,
     expression: v.pipe(
       v.string(),
       v.check((text) => !text.includes('\0'), 'an expression cannot have a NUL character'),

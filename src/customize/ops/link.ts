@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { textOrObject } from '../text-or-object.js';
 import { checked, guestPath } from '../files/argument.js';
 import { destination, lastName } from '../files/guest-files.js';
 import type { FileOperationKind } from '../operation-kind.js';
@@ -42,5 +42,6 @@ function parse(text: string): Links {
 
 /** As `ln -sf` does: a link to be made where a folder is comes into that folder. */
 async function makeLinks(guest: Guest, { target, links }: Links): Promise<void> {
-  for (const path of links) await guest.symlink(target, await destination(guest, path, lastName(target)));
+  const what = { name: lastName(target), type: 'symlink' } as const;
+  for (const path of links) await guest.symlink(target, await destination(guest, path, what));
 }

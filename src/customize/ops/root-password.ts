@@ -7,7 +7,7 @@ import {
   selectorOf,
 } from '../accounts/password-selector.js';
 import { setPassword } from '../accounts/set-password.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { textOrObject } from '../text-or-object.js';
 import type { FileOperationKind } from '../operation-kind.js';
 
 const ROOT = 'root';

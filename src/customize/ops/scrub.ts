@@ -4,6 +4,7 @@ import { pathOperation } from '../files/argument.js';
 export const scrub = pathOperation({
   name: 'scrub',
   argument: 'FILE',
+  of: 'file',
   summary:
     'Delete a file and overwrite its data in the image; the storage below may still keep older copies.',
   describe: (path) => `scrub ${path}`,

@@ -4,7 +4,7 @@ import { isAccountName } from '../accounts/account-file.js';
 import { requireUser } from '../accounts/guest-accounts.js';
 import { installKeys } from '../accounts/install-keys.js';
 import { type KeySelector, describeKeys, parseKeySelector, readKeys } from '../accounts/key-selector.js';
-import { oneLine, textOrObject } from '../accounts/text-or-object.js';
+import { oneLine, textOrObject } from '../text-or-object.js';
 import type { FileOperationKind } from '../operation-kind.js';
 
 /** Who gets which keys. */

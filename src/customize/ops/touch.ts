@@ -7,6 +7,7 @@ import type { CustomizeContext } from '../operation-kind.js';
 export const touch = pathOperation({
   name: 'touch',
   argument: 'FILE',
+  of: 'file',
   summary: 'Make an empty file, or set the time of one that is there to now.',
   describe: (path) => `touch ${path}`,
   apply: touchFile,

@@ -6,6 +6,7 @@ import { inside, unreachableName } from '../files/guest-files.js';
 export const truncate = pathOperation({
   name: 'truncate',
   argument: 'FILE',
+  of: 'file',
   summary: 'Make a file empty that is there already.',
   describe: (path) => `truncate ${path}`,
   async apply(guest, path) {

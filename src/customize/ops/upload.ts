@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { fieldsOperation, guestPath, hostPath } from '../files/argument.js';
-import { destination, guestError, isFolder } from '../files/guest-files.js';
+import { destination } from '../files/guest-files.js';
 import { statHost } from '../files/host-stat.js';
 
 /** Copies one file into the guest. */
@@ -23,10 +23,7 @@ async function uploadFile(guest: Guest, value: { file: string; destination: stri
   if (found.isDirectory()) {
     throw new TsbuilderError('TSB_USAGE', `${file}: a folder`, { hint: 'Use copy-in for folders.' });
   }
-  if (value.destination.endsWith('/') && !(await isFolder(guest, value.destination))) {
-    throw guestError(guest, value.destination, { text: 'no such folder', reason: 'not-folder' });
-  }
-  const to = await destination(guest, value.destination, basename(file));
+  const to = await destination(guest, value.destination, { name: basename(file), type: 'file' });
   // What is no file, such as a pipe, can be read only once.
   const content = found.isFile() ? { hostFile: file } : createReadStream(file);
   await guest.writeFile(to, content, { mode: found.mode & 0o7777, uid: found.uid, gid: found.gid });

@@ -1,7 +1,7 @@
 import { createUser } from '../accounts/create-user.js';
 import { describeKeys } from '../accounts/key-selector.js';
 import { describeSelector } from '../accounts/password-selector.js';
-import { textOrObject } from '../accounts/text-or-object.js';
+import { textOrObject } from '../text-or-object.js';
 import { type UserSpec, parseUserSpec, userObject } from '../accounts/user-spec.js';
 import type { FileOperationKind } from '../operation-kind.js';
 

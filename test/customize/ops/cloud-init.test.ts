@@ -124,15 +124,15 @@ describe('user data', () => {
   });
 
   it.each([
-    ['users:\n  - ann\n', /begins with "users:"/],
-    ['# cloud-config\n', /begins with "# cloud-config"/],
+    ['users:\n  - ann\n', /line 1 is nothing/],
+    ['# cloud-config\n', /line 1 is nothing/],
     ['#cloud-config\na: 1\nb: [\nc: 2\n', /^user: line 4: /],
     ['#cloud-config\na: 1\n\tb: 2\n', /^user: line 3: /],
-    ['#cloud-config\nruncmd: []\nruncmd: []\n', /^user: line 3: .*unique/],
+    ['#cloud-config\nruncmd: []\nruncmd: []\n', /^user: line 3: .*this key already/],
     ['#cloud-config\n- a\n', /must be a YAML map/],
     ['#cloud-config\ntext\n', /must be a YAML map/],
     ['#cloud-config-archive\na: 1\n', /must be a YAML list/],
-    ['\0\0\0', /begins with/],
+    ['\0\0\0', /line 1 is nothing/],
   ])('may not be %j', async (text, message) => {
     const failure = { code: 'TSB_RECIPE_INVALID', message: expect.stringMatching(message) as string };
     await expect(assertUserData('user', Buffer.from(text))).rejects.toMatchObject(failure);
