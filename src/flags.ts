@@ -125,6 +125,16 @@ export const sourceFlags = {
   offline: Flags.boolean({ description: 'use only what is on this machine', helpGroup: 'SOURCE' }),
 };
 
+/**
+ * What an image file is, where its content must not decide. It is called `--input-format` everywhere, and `--format` too in commands
+ * that write no image.
+ */
+export const inputFormatFlag = Flags.option({
+  options: ['raw', 'xz', 'gzip', 'zstd', 'qcow2'] as const,
+  description:
+    'take the image file to be of this format, and a disk compressed in it to be raw (default: what it looks like)',
+});
+
 /** How an image is opened that may be a file, a URL or a template: shared by the commands that copy or serve one. */
 export const imageFlags = {
   connections: Flags.integer({

@@ -3,8 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { openBlockDeviceWriter } from '../image/block-device-writer.js';
 import { assertFormat } from '../image/convert-image.js';
+import type { DiskWriter } from '../image/disk-writer.js';
 import { type Qcow2Options, openQcow2Writer } from '../image/qcow2-writer.js';
-import { openRawWriter } from '../image/raw-writer.js';
+import { openGrowingRawWriter, openRawWriter } from '../image/raw-writer.js';
 import { assertFreeSpace } from '../io/free-space.js';
 import { type OutputFile, openOutputFile } from '../io/output-file.js';
 import { untilReaderLeaves, writeStdout } from '../io/standard-output.js';
@@ -33,8 +34,10 @@ export interface TargetRequest {
 /** The content of a disk that can be written: what a `DiskContent` has and writing it needs. */
 export interface WritableContent extends Pick<
   DiskContent,
-  'size' | 'streamedBytes' | 'estimatedAllocation' | 'stream'
+  'streamedBytes' | 'estimatedAllocation' | 'stream'
 > {
+  /** Virtual size in bytes. Undefined: it shows when all has been streamed, which then comes in order, piece after piece. */
+  readonly size: number | undefined;
   /** What it is in: `raw` and `qcow2` are copied, anything else is decoded. */
   readonly container: string;
 }
@@ -45,6 +48,8 @@ export interface ContentTarget extends AsyncDisposable {
   readonly output: string;
   /** The new file, beside which temporary files may be kept. */
   readonly scratchFor: string | undefined;
+  /** Whether content can be written whose size is not known before its end: anywhere but on a device, which it might not fit. */
+  readonly takesAnySize: boolean;
   /**
    * Writes the content; a new file appears at the end only. `allocated`: bytes that the file occupies, absent for a device and for
    * standard output. Throws the codes of the content and of the output.
@@ -89,6 +94,7 @@ export async function openContentTarget(request: TargetRequest): Promise<Content
   return {
     output,
     scratchFor: file?.path,
+    takesAnySize: !isDevice,
     async write(content) {
       if (file) return { allocated: await writeFile(content, file, request) };
       if (isDevice) await writeDevice(content, output, request);
@@ -110,14 +116,19 @@ async function writeFile(
   await assertFreeSpace(dirname(file.path), content.estimatedAllocation);
   await using writer =
     request.format === 'raw'
-      ? await openRawWriter(file.tempPath, content.size)
+      ? await openRaw(file.tempPath, content.size)
       : await openQcow2Writer(file.tempPath, content.size, request);
   await writeDisk(content, writer, request);
   await file.commit();
   return (await stat(file.path)).blocks * 512;
 }
 
+function openRaw(path: string, size: number | undefined): Promise<DiskWriter> {
+  return size === undefined ? openGrowingRawWriter(path) : openRawWriter(path, size);
+}
+
 async function writeDevice(content: WritableContent, path: string, request: TargetRequest): Promise<void> {
+  if (content.size === undefined) throw new Error('a device takes only content whose size is known');
   await using writer = await openBlockDeviceWriter(path, content.size);
   await writeDisk(content, writer, request);
 }

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { imageFlags } from '../flags.js';
+import { imageFlags, inputFormatFlag } from '../flags.js';
 
 export default class Cp extends BaseCommand<typeof Cp> {
   static override summary = 'Copy the disk in an image to a raw or qcow2 file: in parallel, zeros as holes.';
@@ -31,6 +31,7 @@ export default class Cp extends BaseCommand<typeof Cp> {
     compress: Flags.option({ options: ['zlib', 'zstd'] as const })({
       description: 'compress qcow2 clusters',
     }),
+    'input-format': inputFormatFlag(),
     'cluster-size': Flags.integer({ description: 'qcow2 cluster size in bytes', helpValue: 'N' }),
     partition: Flags.integer({
       char: 'p',
@@ -56,6 +57,7 @@ export default class Cp extends BaseCommand<typeof Cp> {
     await assertTargetOptions({ output: args.out, format, compress, clusterSize, json: this.jsonEnabled() });
     const result = await runCopy({
       input: args.src,
+      inputFormat: flags['input-format'],
       output: args.out,
       format,
       compress,

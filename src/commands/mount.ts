@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { blockCacheFlags, imageFlags, resolveSize } from '../flags.js';
+import { blockCacheFlags, imageFlags, inputFormatFlag, resolveSize } from '../flags.js';
 import type { Progress } from '../progress.js';
 import type { MountRequest, Mounted } from '../serve/run-mount.js';
 
@@ -36,6 +36,7 @@ and may hold other files; none of theirs is hidden. Unmount with tsbuilder umoun
       max: 128,
       description: 'show only partition N, as DIR/disk.img',
     }),
+    format: inputFormatFlag({ aliases: ['input-format'] }),
     cow: Flags.boolean({
       default: false,
       description:
@@ -121,6 +122,7 @@ and may hold other files; none of theirs is hidden. Unmount with tsbuilder umoun
         spill: flags['cache-file'],
         jobs: clampJobs(flags.jobs ?? defaultJobs()),
         partition: flags.partition,
+        format: flags.format,
         templates: templateQuery(flags, { progress, signal }),
         arch: flags.arch,
         requireVerified: flags['require-verified'],

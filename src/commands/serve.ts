@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { TsbuilderError } from '../errors.js';
-import { blockCacheFlags, imageFlags, resolveSize } from '../flags.js';
+import { blockCacheFlags, imageFlags, inputFormatFlag, resolveSize } from '../flags.js';
 import type { NbdAddress } from '../nbd/listen.js';
 import type { ServeReady, ServeRequest } from '../serve/serve-request.js';
 import type { ServerState } from '../serve/stats.js';
@@ -59,9 +59,7 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
       max: 128,
       description: 'serve only partition N of each SRC',
     }),
-    format: Flags.option({ options: ['raw', 'xz', 'gzip', 'zstd', 'qcow2'] as const })({
-      description: 'take each file to be of this format (default: what it looks like)',
-    }),
+    format: inputFormatFlag({ aliases: ['input-format'] }),
     cow: Flags.boolean({
       description:
         'let clients write, to files in the temporary folder (TMPDIR) that are thrown away at the end',

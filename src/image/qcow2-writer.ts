@@ -41,7 +41,8 @@ export interface Qcow2Writer extends DiskWriter {
 }
 
 /**
- * Opens the new, empty file `path` as a qcow2 image (version 3) of `size` bytes, rounded up to whole 512-byte sectors.
+ * Opens the new, empty file `path` as a qcow2 image (version 3) of `size` bytes, rounded up to whole 512-byte sectors;
+ * where the size is not known yet, the disk ends where the last write or zeroing ends.
  * Data clusters go to the file in the order they are written; tables and header follow in `finish`, so an image that
  * is not finished is none. Memory: 8 bytes for each cluster near data, and 16 MiB of clusters in part written when
  * compressing.
@@ -50,10 +51,10 @@ export interface Qcow2Writer extends DiskWriter {
  */
 export async function openQcow2Writer(
   path: string,
-  size: number,
+  size: number | undefined,
   options: Qcow2Options = {},
 ): Promise<Qcow2Writer> {
-  const geometry = planGeometry(size, options.clusterSize ?? DEFAULT_CLUSTER_SIZE);
+  const geometry = planGeometry(size ?? 0, options.clusterSize ?? DEFAULT_CLUSTER_SIZE);
   const codec = options.compress && clusterCodec(options.compress);
   const target = await openEmptyFile(path);
   const file: Qcow2File = {
@@ -67,13 +68,18 @@ export async function openQcow2Writer(
 }
 
 interface WriterState {
-  readonly size: number;
+  readonly size: number | undefined;
   readonly packed: PackedClusters | undefined;
   readonly compression: Qcow2Compression;
 }
 
 function qcow2Writer(file: Qcow2File, state: WriterState): Qcow2Writer {
-  const { size, packed, compression } = state;
+  const { packed, compression } = state;
+  let size = state.size ?? 0;
+  const claim = (offset: number, length: number): void => {
+    if (state.size === undefined) size = Math.max(size, offset + length);
+    else assertInside(size, offset, length);
+  };
   let closed = false;
   const close = async (): Promise<void> => {
     if (closed) return;
@@ -83,14 +89,16 @@ function qcow2Writer(file: Qcow2File, state: WriterState): Qcow2Writer {
     });
   };
   return {
-    size,
+    get size() {
+      return size;
+    },
     clusterSize: file.geometry.clusterSize,
     async write(offset, data) {
-      assertInside(size, offset, data.length);
+      claim(offset, data.length);
       await (packed ? packed.write(offset, data) : writePlain(file, offset, data));
     },
     async zero(offset, length) {
-      assertInside(size, offset, length);
+      claim(offset, length);
       await (packed ? packed.zero(offset, length) : zeroPlain(file, offset, length));
     },
     async prepare(offset, data) {
@@ -104,7 +112,8 @@ function qcow2Writer(file: Qcow2File, state: WriterState): Qcow2Writer {
     },
     async finish() {
       await packed?.flush();
-      await writeTables(file, compression);
+      const geometry = planGeometry(size, file.geometry.clusterSize);
+      await writeTables({ ...file, geometry }, compression);
       await close();
     },
     [Symbol.asyncDispose]: close,

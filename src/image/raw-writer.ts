@@ -23,6 +23,38 @@ export async function openRawWriter(path: string, size: number): Promise<DiskWri
   return rawWriter(target, size);
 }
 
+/**
+ * The same for a disk that is written from its beginning to its end, by one call after the other, and whose size shows only then: it is
+ * where the last call ended.
+ *
+ * @throws as `openRawWriter`
+ */
+export async function openGrowingRawWriter(path: string): Promise<DiskWriter> {
+  const target = await openEmptyFile(path);
+  let size = 0;
+  const close = onceClosed(target);
+  return {
+    get size() {
+      return size;
+    },
+    async write(offset, data) {
+      size = Math.max(size, offset + data.length);
+      await writeFully(target, offset, data);
+    },
+    zero(offset, length) {
+      size = Math.max(size, offset + length);
+      return Promise.resolve();
+    },
+    async finish() {
+      await target.handle.truncate(size).catch((error: unknown) => {
+        throw writeError(path, error);
+      });
+      await close();
+    },
+    [Symbol.asyncDispose]: close,
+  };
+}
+
 /** Opens the existing file `path` for reading and writing. Throws as `openRawWriter`. */
 export async function openEmptyFile(path: string): Promise<WriteTarget> {
   const handle = await open(path, 'r+').catch((error: unknown) => {
@@ -36,14 +68,7 @@ export async function openEmptyFile(path: string): Promise<WriteTarget> {
 
 function rawWriter(target: WriteTarget, size: number): DiskWriter {
   const written = createWrittenMap(size);
-  let closed = false;
-  const close = async (): Promise<void> => {
-    if (closed) return;
-    closed = true;
-    await target.handle.close().catch((error: unknown) => {
-      throw writeError(target.path, error);
-    });
-  };
+  const close = onceClosed(target);
   return {
     size,
     async write(offset, data) {
@@ -58,5 +83,17 @@ function rawWriter(target: WriteTarget, size: number): DiskWriter {
     },
     finish: close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Closes the file, once. */
+function onceClosed(target: WriteTarget): () => Promise<void> {
+  let closed = false;
+  return async () => {
+    if (closed) return;
+    closed = true;
+    await target.handle.close().catch((error: unknown) => {
+      throw writeError(target.path, error);
+    });
   };
 }

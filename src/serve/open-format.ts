@@ -37,6 +37,12 @@ const HEAD = 6;
 
 const NOTHING = 'nothing protects the data';
 
+/** What protects the data in files of formats of which every one is alike in that. */
+export const protections = {
+  gzip: 'only the integrity check inside the gzip file (CRC32) protects the data',
+  zstd: 'only the integrity checks inside the zstd file protect the data, where it has any',
+} as const;
+
 /** What opens a file of each format. The disk disposes the source; so does a failure. */
 export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
   raw: async (bytes, options) => ({ disk: await openFlat(bytes, options), protection: NOTHING }),
@@ -57,16 +63,14 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
       const { openGzipSegments } = await import('../gzip/gzip-segments.js');
       return openGzipSegments(source, pass);
     });
-    const protection = 'only the integrity check inside the gzip file (CRC32) protects the data';
-    return { disk: await openCachedDisk(content, options), protection };
+    return { disk: await openCachedDisk(content, options), protection: protections.gzip };
   },
   async zstd({ source }, options) {
     const content = await inOnePass(source, options, async (pass) => {
       const { openZstdSegments } = await import('../zstd/zstd-segments.js');
       return openZstdSegments(source, pass);
     });
-    const protection = 'only the integrity checks inside the zstd file protect the data, where it has any';
-    return { disk: await openCachedDisk(content, options), protection };
+    return { disk: await openCachedDisk(content, options), protection: protections.zstd };
   },
 };
 

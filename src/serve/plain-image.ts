@@ -6,6 +6,7 @@ import { type AnySourceOptions, openAnySource } from '../io/open-any-source.js';
 import type { SourceLocation } from '../io/source-location.js';
 import { isXz } from '../xz/xz-index.js';
 import { orDispose } from './or-dispose.js';
+import type { ServedFormat } from './served-disk.js';
 
 /** An image that is not a template: its file, and what it is if that needs no cache to be read. */
 export interface PlainImage {
@@ -20,6 +21,12 @@ export interface PlainImage {
   readonly xz?: DiskContent | undefined;
 }
 
+/** How an image file is opened. */
+export interface PlainImageOptions extends AnySourceOptions {
+  /** What the file is taken to be. Default: what it looks like. */
+  readonly format?: ServedFormat | undefined;
+}
+
 const HEAD = 6;
 
 /**
@@ -29,24 +36,26 @@ const HEAD = 6;
  */
 export async function openPlainImage(
   location: SourceLocation,
-  options: AnySourceOptions,
+  options: PlainImageOptions,
 ): Promise<PlainImage> {
-  const { signal } = options;
   if (location.kind === 'http') {
     const source = await openAnySource(location.url, options);
-    return { source, xz: await orDispose(source, () => openRawXz(source, signal)) };
+    return { source, xz: await orDispose(source, () => openRawXz(source, options)) };
   }
   const source = await openFileSource(location.path);
-  return { source, fd: source.fd, xz: await orDispose(source, () => openRawXz(source, signal)) };
+  return { source, fd: source.fd, xz: await orDispose(source, () => openRawXz(source, options)) };
 }
 
-/** Undefined when it is no xz file, or one with a qcow2 image inside. */
+/** Undefined when it is no xz file, one with a qcow2 image inside, or to be taken for something else. */
 async function openRawXz(
   source: ByteSource,
-  signal: AbortSignal | undefined,
+  { format, signal }: PlainImageOptions,
 ): Promise<DiskContent | undefined> {
+  if (format !== undefined && format !== 'xz') return undefined;
+  // What is no xz file although it has to be is refused by whoever opens it as one.
   if (!isXz(await source.read(0, Math.min(HEAD, source.size), signal))) return undefined;
   const content = await openDiskContent(source, { signal });
+  if (format === 'xz') return content;
   const isInner = await orDispose(content, () => beginsWithQcow2(content, signal));
   if (!isInner) return content;
   await content[Symbol.asyncDispose]();

@@ -1,10 +1,16 @@
-import { type TargetRequest, type WritableContent, openContentTarget } from '../build/content-target.js';
+import {
+  type ContentTarget,
+  type TargetRequest,
+  type WritableContent,
+  openContentTarget,
+} from '../build/content-target.js';
 import type { DiskContent } from '../build/disk-content.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { newCounters } from '../io/counters.js';
 import { defaultCacheBytes } from './cache-bytes.js';
 import { locateDisk } from './disk-location.js';
 import { streamOfDisk } from './disk-stream.js';
+import { openFlowing } from './flowing-content.js';
 import { type ServedDisk, type ServedDiskOptions, openServedDisk } from './open-disk.js';
 import { openImage } from './open-image.js';
 import { orDispose } from './or-dispose.js';
@@ -12,6 +18,8 @@ import { openPlainImage } from './plain-image.js';
 
 /** What to copy, and how: the options of the output, and of opening the image. */
 export interface CopyRequest extends TargetRequest {
+  /** What the image file is taken to be. Default: what it looks like. */
+  readonly inputFormat?: ServedDiskOptions['format'];
   /** Copy only this partition. */
   readonly partition?: number | undefined;
   readonly templates: ServedDiskOptions['templates'];
@@ -39,10 +47,10 @@ export interface CopyResult {
  */
 export async function runCopy(request: CopyRequest): Promise<CopyResult> {
   await using target = await openContentTarget(request);
-  await using opened = await openContent(request, target.scratchFor);
+  await using opened = await openContent(request, target);
   const { content, format, protection } = opened;
   const written = await target.write(content);
-  return { output: target.output, sourceFormat: format, protection, size: content.size, ...written };
+  return { output: target.output, sourceFormat: format, protection, size: content.size ?? 0, ...written };
 }
 
 interface Opened extends AsyncDisposable {
@@ -51,15 +59,21 @@ interface Opened extends AsyncDisposable {
   readonly protection: string;
 }
 
-async function openContent(request: CopyRequest, scratchFor: string | undefined): Promise<Opened> {
-  const { input, partition, requireVerified, http, progress, signal } = request;
+async function openContent(request: CopyRequest, target: ContentTarget): Promise<Opened> {
+  const { input, inputFormat: format, partition, requireVerified, http, progress, signal } = request;
   const options = diskOptions(request);
   const location = await locateDisk(input);
   if (location.kind === 'template' || partition !== undefined || requireVerified) {
     return streamed(await openServedDisk(input, options), signal);
   }
-  const image = await openPlainImage(location, { scratchFor, progress, http, signal });
-  return image.xz ? wholeXz(image.xz, image.source) : streamed(await openImage(image, options), signal);
+  const { scratchFor, takesAnySize } = target;
+  const image = await openPlainImage(location, { format, scratchFor, progress, http, signal });
+  const { source, fd } = image;
+  if (image.xz) return wholeXz(image.xz, source);
+  const how = { format, local: fd !== undefined, signal };
+  const flowing = takesAnySize ? await orDispose(source, () => openFlowing(source, how)) : undefined;
+  if (flowing) return { ...flowing, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
+  return streamed(await openImage(image, options), signal);
 }
 
 /** Decoded straight into the output: every block once, in any order, without a cache. */
@@ -82,7 +96,8 @@ async function streamed(disk: ServedDisk, signal: AbortSignal): Promise<Opened> 
 }
 
 function diskOptions(request: CopyRequest): ServedDiskOptions {
-  const { jobs, partition, templates, arch, requireVerified, http, progress, signal } = request;
+  const { jobs, inputFormat: format, partition, templates, arch, requireVerified, http } = request;
+  const { progress, signal } = request;
   const cache = { cacheBytes: defaultCacheBytes(), counters: newCounters() };
-  return { ...cache, jobs, partition, templates, arch, requireVerified, http, progress, signal };
+  return { ...cache, jobs, format, partition, templates, arch, requireVerified, http, progress, signal };
 }

@@ -13,6 +13,11 @@ const OUTPUT = 1024 * 1024;
 
 /** How the frames are found. */
 export interface WalkOptions {
+  /**
+   * Is given all content, in order: every frame is decoded then, and its checksum, where it has one, is verified. The data is valid
+   * until the promise resolves.
+   */
+  readonly sink?: ((offset: number, data: Uint8Array) => Promise<void>) | undefined;
   /** Told how many compressed bytes have been gone over since the last call. */
   readonly onProgress?: ((compressedBytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -20,9 +25,9 @@ export interface WalkOptions {
 
 /**
  * The frames of a file (RFC 8878, 3), found by going over it once: from block header to block header where a frame says how much content
- * it has, by decoding it where it does not.
+ * it has, by decoding it where it does not, or where somebody takes the content.
  *
- * @throws TSB_ZSTD_CORRUPT, TSB_ZSTD_LIMIT, TSB_ZSTD_UNSUPPORTED, TSB_TOOL_MISSING, what the source throws
+ * @throws TSB_ZSTD_CORRUPT, TSB_ZSTD_LIMIT, TSB_ZSTD_UNSUPPORTED, TSB_TOOL_MISSING, what the source and the sink throw
  */
 export async function walkFrames(source: ByteSource, options: WalkOptions = {}): Promise<FrameTable> {
   await using cursor = new InputCursor(source, {
@@ -31,18 +36,22 @@ export async function walkFrames(source: ByteSource, options: WalkOptions = {}):
     onUsed: options.onProgress,
     signal: options.signal,
   });
-  return await new Walk(source.name, cursor, options.signal).run();
+  return await new Walk(source.name, cursor, options).run();
 }
 
 class Walk {
   readonly #name: string;
   readonly #cursor: InputCursor;
   readonly #signal: AbortSignal | undefined;
+  readonly #sink: WalkOptions['sink'];
+  /** Content that has been decoded. */
+  #offset = 0;
 
-  constructor(name: string, cursor: InputCursor, signal: AbortSignal | undefined) {
+  constructor(name: string, cursor: InputCursor, { signal, sink }: WalkOptions) {
     this.#name = name;
     this.#cursor = cursor;
     this.#signal = signal;
+    this.#sink = sink;
   }
 
   async run(): Promise<FrameTable> {
@@ -70,7 +79,7 @@ class Walk {
     const header = parseFrameHeader(head, { name: this.#name, offset });
     const { contentSize } = header;
     const found =
-      contentSize === undefined
+      contentSize === undefined || this.#sink
         ? await this.#decode(offset, decoder())
         : { contentSize, zero: await this.#skipFrame(offset, header) };
     return { offset, compressedSize: this.#cursor.position - offset, checksum: undefined, ...found };
@@ -96,27 +105,45 @@ class Walk {
     return false;
   }
 
-  /** Decodes a frame to find out how much content it has. */
+  /** Decodes a frame: to find out how much content it has, or for the content. The next slice is decoded while one is used. */
   async #decode(offset: number, decoder: ZstdDecoder): Promise<{ contentSize: number; zero: boolean }> {
-    const output = Buffer.allocUnsafeSlow(OUTPUT);
+    let [front, back] = [Buffer.allocUnsafeSlow(OUTPUT), Buffer.allocUnsafeSlow(OUTPUT)];
     let [contentSize, zero] = [0, true];
+    let using = Promise.resolve();
     try {
       decoder.begin();
       for (let full = false; ;) {
         const input = await this.#cursor.rest();
         if (input.length === 0 && !full) throw this.#truncated(offset);
-        const { consumed, produced, ended } = await decoder.run(input, output);
+        const { consumed, produced, ended } = await decoder.run(input, front);
+        await using;
         this.#signal?.throwIfAborted();
         this.#cursor.advance(consumed);
         contentSize += produced;
-        zero &&= isAllZero(output.subarray(0, produced));
-        if (ended) return { contentSize, zero };
-        full = produced === output.length;
+        const slice = front.subarray(0, produced);
+        zero &&= isAllZero(slice);
+        using = this.#use(slice);
+        if (ended) {
+          await using;
+          return { contentSize, zero };
+        }
+        full = produced === front.length;
+        [front, back] = [back, front];
       }
     } catch (error) {
+      await using.catch(() => undefined);
       if (!(error instanceof ZstdFailure)) throw error;
       throw zstdCorrupt(this.#name, offset, `the frame that begins here: ${error.message}`);
     }
+  }
+
+  #use(slice: Uint8Array): Promise<void> {
+    const at = this.#offset;
+    this.#offset += slice.length;
+    const using = slice.length > 0 ? (this.#sink?.(at, slice) ?? Promise.resolve()) : Promise.resolve();
+    // Awaited only when the next slice is there.
+    using.catch(() => undefined);
+    return using;
   }
 
   #truncated(offset: number): Error {

@@ -1,4 +1,5 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIB, peek, run } from '../helpers/disk.js';
 import { type Desk, failureOf, litter, newDesk, resultOf } from '../helpers/e2e.js';
@@ -83,6 +84,56 @@ describe('cp', () => {
     const named = resultOf(await desk.run(['cp', 'small', 'named.img', '--json', ...stage.source]));
     expect(named).toMatchObject({ sourceFormat: 'xz', size: TEMPLATE_SIZE });
     expect(hash(desk.file('named.img'))).toBe(hash(stage.template.raw));
+  });
+
+  it.each(['raw', 'qcow2', '-'])('reads gzip and one-frame zstd once, to %s', async (to) => {
+    run('sh', ['-c', 'zstd -q -f -c < "$0" > "$1"', stage.template.raw, `${stage.folder}/unsized.zst`]);
+    const out = to === '-' ? ['-'] : [`once.${to}`, '-f', '--format', to];
+    for (const name of ['disk.gz', 'disk.zst', 'unsized.zst']) {
+      const data = readFileSync(`${stage.folder}/${name}`);
+      stage.server.files[`/${name}`] = { data };
+      stage.forget();
+      const copied = await desk.run(['cp', `${stage.server.url}/${name}`, ...out]);
+      expect(copied.status, copied.stderr).toBe(0);
+      const requested = stage.server.requests.reduce((sum, { headers }) => {
+        const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
+        return sum + Number(last) - Number(first) + 1;
+      }, 0);
+      // All of it, and once more the beginning, to see what is in it.
+      expect(requested).toBeGreaterThanOrEqual(data.length);
+      expect(requested).toBeLessThan(data.length + 300_000);
+      expect(stage.server.requests.length).toBeLessThan(data.length / (4 * MIB) + 6);
+      if (to === 'qcow2') run('qemu-img', ['check', desk.file('once.qcow2')]);
+      if (to === '-') expect(sha512(copied.stdout)).toBe(hash(stage.template.raw));
+      else
+        expect(run('qemu-img', ['compare', desk.file(`once.${to}`), stage.template.raw])).toContain(
+          'identical',
+        );
+    }
+  });
+
+  it('takes a disk that begins like another format for raw, when told so', async () => {
+    const header = readFileSync(`${stage.folder}/disk.qcow2`);
+    writeFileSync(desk.file('guest.img'), header);
+    writeFileSync(desk.file('guest.img.gz'), gzipSync(header));
+    run('xz', ['-k', '-0', desk.file('guest.img')]);
+    const cp = async (...args: string[]): Promise<unknown> =>
+      resultOf(await desk.run(['cp', ...args, 'same.img', '-f', '--json']));
+    expect(await cp('guest.img')).toMatchObject({ sourceFormat: 'qcow2', size: TEMPLATE_SIZE });
+    for (const [name, format] of [
+      ['guest.img', 'raw'],
+      ['guest.img.gz', 'gzip'],
+      ['guest.img.xz', 'xz'],
+    ] as const) {
+      const copied = await cp(name, '--input-format', format);
+      expect(copied).toMatchObject({ sourceFormat: format, size: header.length });
+      expect(readFileSync(desk.file('same.img')).equals(header)).toBe(true);
+    }
+    const wrong = await desk.run(['cp', 'guest.img', 'x', '--input-format', 'xz', '--json']);
+    expect(failureOf(wrong).summary).toMatch(/^5 TSB_XZ_/);
+    const template = await desk.run(['cp', 'small', 'x', '--input-format', 'raw', '--json', ...stage.source]);
+    expect(failureOf(template).summary).toBe('2 TSB_USAGE');
+    for (const name of ['guest.img', 'guest.img.gz', 'guest.img.xz', 'same.img']) rmSync(desk.file(name));
   });
 
   it('leaves nothing when it fails', async () => {

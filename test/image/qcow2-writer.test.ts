@@ -27,7 +27,7 @@ afterEach(() => folder[Symbol.dispose]());
 
 /** Writes an image, has `qemu-img` check it, and returns its path. */
 async function image(
-  size: number,
+  size: number | undefined,
   options: Qcow2Options,
   use: (writer: DiskWriter) => Promise<unknown>,
 ): Promise<string> {
@@ -78,6 +78,20 @@ describe.each(kinds)('qcow2: %s', (_, options) => {
         data: { compat: '1.1', 'compression-type': options.compress ?? 'zlib', corrupt: false },
       },
     });
+  });
+
+  it('is the same when its size shows only at its end', async () => {
+    for (const tail of [0, 40 * MIB]) {
+      const size = 5 * MIB + 512 + tail;
+      const use = async (writer: DiskWriter): Promise<void> => {
+        await writer.zero(0, MIB);
+        await writer.write(MIB, pattern(4 * MIB + 512, 3));
+        await writer.zero(5 * MIB + 512, tail);
+      };
+      const known = content(await image(size, options, use));
+      const grown = content(await image(undefined, options, use));
+      expect(grown.equals(known)).toBe(true);
+    }
   });
 
   it('holds all data, of a size that is no multiple of a cluster', async () => {

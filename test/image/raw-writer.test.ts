@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openRawWriter } from '../../src/image/raw-writer.js';
+import { openGrowingRawWriter, openRawWriter } from '../../src/image/raw-writer.js';
 import * as libc from '../../src/io/libc.js';
 import { type TempFolder, emptyFile, tempFolder } from '../helpers/disk-tools.js';
 
@@ -80,5 +80,22 @@ describe('a full disk', () => {
         (kind) => `${kind}: TSB_NO_SPACE no space left on its filesystem; left: -`,
       ),
     );
+  });
+});
+
+describe('openGrowingRawWriter', () => {
+  it('ends the disk where the last call ended, with holes for zeros', async () => {
+    for (const tail of [0, 5_000_000_000]) {
+      const path = emptyFile(folder.file(`disk-${tail}`));
+      await using writer = await openGrowingRawWriter(path);
+      await writer.zero(0, 1_000_000);
+      await writer.write(1_000_000, Buffer.alloc(1001, 1));
+      await writer.zero(1_001_001, tail);
+      await writer.finish();
+      expect(writer.size).toBe(1_001_001 + tail);
+      const { size, blocks } = statSync(path);
+      expect(size).toBe(1_001_001 + tail);
+      expect(blocks * 512).toBeLessThanOrEqual(16 * KIB);
+    }
   });
 });
