@@ -6,6 +6,7 @@ import { type DescribedStage, describeStages } from '../customize/plan-customize
 import { type DiskLock, lockDisk } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import { assertCustomizable } from './assert-customizable.js';
 import { assertNotInput } from './assert-not-input.js';
 import { assertOutputName } from './assert-output-name.js';
 import { findSystems, findSystemsIn, systemMeant } from './choose-root.js';
@@ -17,7 +18,7 @@ import {
 } from './customize-work.js';
 import { openDiskContent } from './disk-content.js';
 import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
-import { type Backup, keepBackup } from './keep-backup.js';
+import { type Backup, backupName, keepBackup } from './keep-backup.js';
 import { type RenewedIds, renewDiskIds } from './renew-disk-ids.js';
 import { customizeDisk, customizeSystem } from './run-customize.js';
 
@@ -56,11 +57,18 @@ export async function runCustomize(
   request: CustomizeRequest,
   means: CustomizeMeans,
 ): Promise<CustomizeResult> {
+  await assertCustomizable(request.work.stages, means.signal);
   const path = await diskPath(request.disk);
   await using lock = await lockDisk(path);
   const kind = await imageKind(path, means.signal);
-  const itself = kind.format === 'raw' ? await changeItself(path, request, means) : undefined;
+  const itself = mayChangeItself(kind, request) ? await changeItself(path, request, means) : undefined;
   return itself ?? (await changeCopy({ path, kind, lock }, request, means));
+}
+
+/** Whether nothing but one commit may be needed, so that no copy is. */
+function mayChangeItself(kind: ImageKind, { backup, output, work }: CustomizeRequest): boolean {
+  if (kind.format !== 'raw' || backup || output !== undefined || work.diskIds === 'new') return false;
+  return !work.stages.some(({ runs }) => runs === 'in-guest');
 }
 
 /** Thrown where one commit turns out not to be enough. */
@@ -69,11 +77,9 @@ const NEEDS_COPY = new Error('this needs a copy of the disk');
 /** Changes the disk itself, if that is allowed and one commit on ext filesystems does it: undefined otherwise. */
 async function changeItself(
   path: string,
-  { backup, output, work }: CustomizeRequest,
+  { work }: CustomizeRequest,
   means: CustomizeMeans,
 ): Promise<CustomizeResult | undefined> {
-  if (work.diskIds === 'new') return undefined;
-  if (backup || output !== undefined || work.stages.some(({ runs }) => runs === 'in-guest')) return undefined;
   const root = systemMeant(path, await findSystemsIn(path, means.signal), work.root);
   if (!root) return undefined;
   // This is the only copy: no session may be killed half-way.
@@ -137,6 +143,12 @@ export interface CustomizePlan {
   readonly system: string;
   readonly customize: readonly DescribedStage[];
   readonly diskIds: 'new' | 'keep';
+  /** The disk that is made for cloud-init. */
+  readonly cloudInitDisk: string | undefined;
+  /** Where the disk as it is will be kept. */
+  readonly backup: string | undefined;
+  /** Bytes that the copy takes at most; none of them where it shares its blocks with the disk. 0: none is made. */
+  readonly copied: number;
 }
 
 /**
@@ -145,8 +157,9 @@ export interface CustomizePlan {
  * @throws TSB_GUEST when there is no system or which one is meant cannot be told, and as reading disks
  */
 export async function planRun(request: CustomizeRequest, signal: AbortSignal): Promise<CustomizePlan> {
+  await assertCustomizable(request.work.stages, signal);
   const path = await diskPath(request.disk);
-  await imageKind(path, signal);
+  const kind = await imageKind(path, signal);
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
   const root = systemMeant(path, await findSystems(content.disk, signal), request.work.root);
@@ -156,6 +169,9 @@ export async function planRun(request: CustomizeRequest, signal: AbortSignal): P
     system: root ? `${root.os.distro?.name ?? 'Linux'} on ${root.volume.label}` : 'to be found by libguestfs',
     customize: describeStages(request.work.stages),
     diskIds: request.work.diskIds ?? 'keep',
+    cloudInitDisk: request.work.cloudInitDisk?.path,
+    backup: request.backup && request.output === undefined ? await backupName(path) : undefined,
+    copied: mayChangeItself(kind, request) ? 0 : content.estimatedAllocation,
   };
 }
 

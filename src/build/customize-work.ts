@@ -6,6 +6,7 @@ import type { OpenApplianceSession } from '../guest/appliance-session.js';
 import type { Guest } from '../guest/guest.js';
 import type { RandomSource } from '../io/random.js';
 import type { Progress } from '../progress.js';
+import type { CloudInitDisk } from './cloud-init-disk.js';
 
 /** What is to be done to a guest. */
 export interface CustomizeWork {
@@ -15,6 +16,8 @@ export interface CustomizeWork {
   readonly diskIds?: 'new' | 'keep' | undefined;
   /** The partition of the system that is meant, where the disk has several. */
   readonly root?: string | undefined;
+  /** A disk for cloud-init to be made beside the image. */
+  readonly cloudInitDisk?: CloudInitDisk | undefined;
   /** What programs that run in the guest find there. */
   readonly machine: GuestMachine;
 }

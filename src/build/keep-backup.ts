@@ -1,4 +1,4 @@
-import { link, rename, unlink } from 'node:fs/promises';
+import { link, lstat, rename, unlink } from 'node:fs/promises';
 import { errnoOf } from '../errors.js';
 import { writeError } from '../io/free-space.js';
 import { placeFile } from '../io/place-file.js';
@@ -19,8 +19,7 @@ export interface Backup {
  * @throws TSB_OUTPUT_UNUSABLE or TSB_IO when it cannot
  */
 export async function keepBackup(path: string): Promise<Backup> {
-  for (let count = 0; count < MOST; count += 1) {
-    const name = count === 0 ? `${path}.bak` : `${path}.bak.${count}`;
+  for (const name of names(path)) {
     try {
       return await nameTwice(path, name);
     } catch (error) {
@@ -28,6 +27,22 @@ export async function keepBackup(path: string): Promise<Backup> {
     }
   }
   throw writeError(path, Object.assign(new Error(`there are ${MOST} backups of it`), { code: 'EEXIST' }));
+}
+
+/** The name that `keepBackup` would take now. */
+export async function backupName(path: string): Promise<string | undefined> {
+  for (const name of names(path)) {
+    const taken = await lstat(name).then(
+      () => true,
+      () => false,
+    );
+    if (!taken) return name;
+  }
+  return undefined;
+}
+
+function names(path: string): string[] {
+  return Array.from({ length: MOST }, (_, count) => `${path}.bak${count === 0 ? '' : `.${count}`}`);
 }
 
 async function nameTwice(path: string, name: string): Promise<Backup> {

@@ -20,6 +20,8 @@ export interface BuildOptions {
   readonly stages?: readonly CustomizeStage[] | undefined;
   /** Whether the disk gets new ids. Default: it keeps the template's. */
   readonly diskIds?: 'new' | 'keep' | undefined;
+  /** The disk that is made for cloud-init. */
+  readonly cloudInitDisk?: string | undefined;
   /** What other sources have under the same name. */
   readonly rivals?: readonly TemplateEntry[] | undefined;
 }
@@ -50,6 +52,8 @@ export interface BuildPlan {
   readonly customize: readonly DescribedStage[];
   /** Whether the disk, its partitions and its filesystems get new ids. */
   readonly diskIds?: 'new' | 'keep' | undefined;
+  /** The disk that is made for cloud-init. */
+  readonly cloudInitDisk?: string | undefined;
 }
 
 /**
@@ -85,6 +89,7 @@ export function planBuild(entry: TemplateEntry, options: BuildOptions): BuildPla
     seed: options.seed,
     customize: describeStages(options.stages ?? []),
     diskIds: options.diskIds ?? 'keep',
+    cloudInitDisk: options.cloudInitDisk,
   };
 }
 

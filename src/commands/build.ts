@@ -155,6 +155,7 @@ export default class Build extends BaseCommand<typeof Build> {
   }
 
   private async build(name: string, output: string): Promise<unknown> {
+    const { assertCustomizable } = await import('../build/assert-customizable.js');
     const { planBuild } = await import('../build/plan-build.js');
     const { templateOrRecipe } = await import('../build/template-or-recipe.js');
     const { assertFormat } = await import('../image/convert-image.js');
@@ -163,6 +164,7 @@ export default class Build extends BaseCommand<typeof Build> {
     const { flags, progress, signal } = this;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
     const work = await customizeWork(this.tokens, flags);
+    await assertCustomizable(work.stages, signal);
     const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,
       arch: flags.arch,
@@ -181,6 +183,7 @@ export default class Build extends BaseCommand<typeof Build> {
       seed: flags.seed,
       stages: work.stages,
       diskIds: work.diskIds,
+      cloudInitDisk: work.cloudInitDisk?.path,
       rivals,
     });
     await assertFormat(flags.format, {
@@ -215,17 +218,28 @@ export default class Build extends BaseCommand<typeof Build> {
   }
 
   private async make(plan: BuildPlan, context: BuildContext): Promise<unknown> {
+    const { withCloudInitDisk } = await import('../build/cloud-init-disk.js');
+    const { randomness } = await import('../build/randomness.js');
     const { runBuild } = await import('../build/run-build.js');
     const { summarizeResizePlan } = await import('../resize/format-plan.js');
     const { formatBuildSummary } = await import('../ui/build-summary.js');
     const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
     const { flags, progress } = this;
     await using sink = await openSecretSink(flags['password-file'], progress);
-    const result = await runBuild(plan, context);
+    const { work } = context;
+    const means = { ...context, ...randomness(plan.seed), image: plan.output };
+    const result = await withCloudInitDisk(work.cloudInitDisk, means, () => runBuild(plan, context));
+    const cloudInitDisk = work.cloudInitDisk?.path;
     const secrets = await sink.keep(result.secrets);
-    if (!flags.quiet) this.log(formatBuildSummary(result, plan));
+    if (!flags.quiet) this.log(formatBuildSummary({ ...result, cloudInitDisk }, plan));
     if (secrets.length > 0) this.log(formatSecrets(secrets).trimEnd());
-    return { ...result, secrets, resize: summarizeResizePlan(result.resize), template: plan.template };
+    return {
+      ...result,
+      cloudInitDisk,
+      secrets,
+      resize: summarizeResizePlan(result.resize),
+      template: plan.template,
+    };
   }
 
   /** Making a template needs the network, and is no part of looking at a plan or of using given sources. */

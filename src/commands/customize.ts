@@ -41,6 +41,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
   };
 
   protected override async execute(): Promise<unknown> {
+    const { withCloudInitDisk } = await import('../build/cloud-init-disk.js');
     const { runCustomize } = await import('../build/customize-in-place.js');
     const { clampJobs, defaultJobs } = await import('../io/native.js');
     const { formatCustomizeSummary } = await import('../ui/customize-summary.js');
@@ -58,11 +59,17 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const request = { disk: args.disk, output, force, backup, work, jobs };
     if (flags['dry-run']) return this.plan(request);
     await using sink = await openSecretSink(flags['password-file'], progress);
-    const result = await runCustomize(request, await this.means());
+    const means = await this.means();
+    const result = await withCloudInitDisk(
+      work.cloudInitDisk,
+      { ...means, force, image: output ?? args.disk },
+      () => runCustomize(request, means),
+    );
+    const cloudInitDisk = work.cloudInitDisk?.path;
     const secrets = await sink.keep(result.secrets);
-    if (!flags.quiet) this.log(formatCustomizeSummary(result));
+    if (!flags.quiet) this.log(formatCustomizeSummary({ ...result, cloudInitDisk }));
     if (secrets.length > 0) this.log(formatSecrets(secrets).trimEnd());
-    return { ...result, secrets };
+    return { ...result, cloudInitDisk, secrets };
   }
 
   private async plan(request: CustomizeRequest): Promise<unknown> {

@@ -16,6 +16,13 @@ export interface CustomizeContext {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A file of this machine that an operation reads. */
+export interface HostFile {
+  readonly path: string;
+  /** A folder will do as well. */
+  readonly orFolder?: boolean | undefined;
+}
+
 interface KindBase<V> {
   /** The word after the dashes and the key in a YAML list: `append-line`. */
   readonly name: string;
@@ -33,6 +40,8 @@ interface KindBase<V> {
   parse(text: string): V;
   /** One line that says what will be done, without secrets, for plans and progress. */
   describe(value: V): string;
+  /** The files of this machine that it will read, for a check before any work. */
+  hostFiles?(value: V): readonly HostFile[];
   /** Passwords come after everything else, wherever they stand. */
   readonly last?: boolean | undefined;
 }

@@ -5,14 +5,17 @@ import { formatSize } from '../io/format-size.js';
 import { redactUrl } from '../io/redact-url.js';
 import { parseLocation } from '../io/source-location.js';
 import { formatResizePlan } from '../resize/format-plan.js';
-import { customizeLines, idLines, plannedIdLines, stageLines } from './customize-summary.js';
+import { cloudInitLines, customizeLines, idLines, plannedIdLines, stageLines } from './customize-summary.js';
 import { type Line, formatLines } from './labelled-lines.js';
 
 /**
  * What is printed when a build is done: the output, its sizes, what grew, what is free, what was seeded; and the template,
  * where several sources have one of its name.
  */
-export function formatBuildSummary(result: BuildResult, { template }: Pick<BuildPlan, 'template'>): string {
+export function formatBuildSummary(
+  result: BuildResult & { readonly cloudInitDisk?: string | undefined },
+  { template }: Pick<BuildPlan, 'template'>,
+): string {
   const lines: Line[] = [
     ...(template.others.length > 0 ? templateLines(template) : []),
     ['Output file', result.output],
@@ -29,6 +32,7 @@ export function formatBuildSummary(result: BuildResult, { template }: Pick<Build
     ['Seeded', result.seeded.length === 0 ? 'nothing' : result.seeded.join(', ')],
     ...customizeLines(result),
     ...idLines(result.diskIds),
+    ...cloudInitLines(result.cloudInitDisk),
   ];
   return formatLines(lines);
 }
@@ -46,6 +50,7 @@ export function formatBuildPlan(plan: BuildPlan, resize: Parameters<typeof forma
     ['Randomness', plan.seed === undefined ? "from this machine's random source" : 'derived from --seed'],
     ...stageLines(plan.customize),
     ...plannedIdLines(plan.diskIds),
+    ...cloudInitLines(plan.cloudInitDisk),
   ];
   return `${formatLines(lines)}\n\n${formatResizePlan(resize)}`;
 }

@@ -37,6 +37,12 @@ export const customizeFlags = {
       'the partition of the system that is meant, such as /dev/sda3 or 3, where the disk has several',
     helpGroup,
   }),
+  'cloud-init-disk': Flags.string({
+    helpValue: 'FILE',
+    description:
+      'put what --cloud-init names on the new disk FILE, with the label CIDATA, instead of into the guest',
+    helpGroup,
+  }),
   'disk-uuid': Flags.option({ options: ['new', 'keep'] as const, default: 'keep' as const })({
     description:
       'ids of the disk, its partitions and filesystems: new ones, also in fstab and boot files, or those it has',

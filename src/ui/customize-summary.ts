@@ -1,6 +1,7 @@
 import type { CustomizePlan, CustomizeResult } from '../build/customize-in-place.js';
 import type { CustomizeDone } from '../build/customize-work.js';
 import type { RenewedIds } from '../build/renew-disk-ids.js';
+import { formatSize } from '../io/format-size.js';
 import type { DescribedStage } from '../customize/plan-customize.js';
 import { type Line, formatLines } from './labelled-lines.js';
 
@@ -43,20 +44,28 @@ export function plannedIdLines(diskIds: 'new' | 'keep' | undefined): Line[] {
   return diskIds === 'new' ? [['Ids', 'new ones for the disk, its partitions and its filesystems']] : [];
 }
 
+/** The disk that is made for cloud-init. */
+export function cloudInitLines(path: string | undefined): Line[] {
+  return path === undefined ? [] : [['Cloud-init disk', path]];
+}
+
 /** What is printed when a disk has been customised. */
-export function formatCustomizeSummary(result: CustomizeResult): string {
+export function formatCustomizeSummary(
+  result: CustomizeResult & { readonly cloudInitDisk?: string | undefined },
+): string {
   const backup: Line[] = result.backup === undefined ? [] : [['Kept as it was', result.backup]];
   return formatLines([
     ['Disk', result.output],
     ...backup,
     ...customizeLines(result),
     ...idLines(result.diskIds),
+    ...cloudInitLines(result.cloudInitDisk),
   ]);
 }
 
 /** What `--dry-run` of customising prints. */
 export function formatCustomizePlan(plan: CustomizePlan): string {
-  const { disk, output, system, customize, diskIds } = plan;
+  const { disk, output, system, customize, diskIds, cloudInitDisk, backup, copied } = plan;
   const made: Line[] = output === disk ? [] : [['Output file', output]];
   return formatLines([
     ['Disk', disk],
@@ -64,5 +73,8 @@ export function formatCustomizePlan(plan: CustomizePlan): string {
     ...made,
     ...stageLines(customize),
     ...plannedIdLines(diskIds),
+    ...cloudInitLines(cloudInitDisk),
+    ...(backup === undefined ? [] : [['Kept as it was', backup] as const]),
+    ['Copied', copied === 0 ? 'nothing' : `${formatSize(copied)}, or nothing where blocks can be shared`],
   ]);
 }

@@ -1,7 +1,11 @@
 import { resolve } from 'node:path';
 import type { Interfaces } from '@oclif/core';
+import type { CloudInitDisk } from '../build/cloud-init-disk.js';
 import type { CustomizeWork } from '../build/customize-work.js';
+import type { SeedChoice } from '../customize/cloud-init/seed-files.js';
 import type { CustomizeList } from '../customize/customize-list.js';
+import type { Operation } from '../customize/operation-kind.js';
+import { TsbuilderError } from '../errors.js';
 import { OPERATION_FACES } from '../customize/operation-faces.js';
 import { planCustomize } from '../customize/plan-customize.js';
 
@@ -9,6 +13,7 @@ import { planCustomize } from '../customize/plan-customize.js';
 interface PlaceFlags {
   readonly root?: string | undefined;
   readonly 'disk-uuid': 'new' | 'keep';
+  readonly 'cloud-init-disk'?: string | undefined;
   readonly network: boolean;
   readonly memsize?: number | undefined;
   readonly smp?: number | undefined;
@@ -24,12 +29,39 @@ export async function customizeWork(
   tokens: Interfaces.ParserOutput['raw'],
   flags: PlaceFlags,
 ): Promise<CustomizeWork> {
-  const { operations, settings } = await customizeListOf(tokens);
+  const { operations: all, settings } = await customizeListOf(tokens);
+  const { operations, cloudInitDisk } = await takeCloudInit(all, flags['cloud-init-disk']);
   const { root, network, memsize, smp, 'disk-uuid': diskIds } = flags;
   const memory = memsize === undefined ? undefined : memsize * 1024 * 1024;
   const attach = flags.attach?.map((path) => resolve(path));
   const machine = { network, memory, smp, attach };
-  return { stages: planCustomize(operations), settings, diskIds, root, machine };
+  return { stages: planCustomize(operations), settings, diskIds, root, cloudInitDisk, machine };
+}
+
+/** With `path`, the one operation of cloud-init's files is taken out of the list: they go to a disk there. */
+async function takeCloudInit(
+  operations: readonly Operation[],
+  path: string | undefined,
+): Promise<{ operations: readonly Operation[]; cloudInitDisk?: CloudInitDisk }> {
+  if (path === undefined) return { operations };
+  const { cloudInit } = await import('../customize/ops/cloud-init.js');
+  const isSeed = (operation: Operation): operation is Operation<SeedChoice> =>
+    operation.kind.name === cloudInit.name;
+  const seeds = operations.filter(isSeed);
+  const [seed] = seeds;
+  if (!seed || seeds.length > 1) {
+    throw new TsbuilderError(
+      'TSB_USAGE',
+      '--cloud-init-disk needs one --cloud-init, which says what is on it',
+      {
+        hint: `For example --cloud-init user-data.yaml --cloud-init-disk ${path}.`,
+      },
+    );
+  }
+  return {
+    operations: operations.filter((operation) => !isSeed(operation)),
+    cloudInitDisk: { path: resolve(path), choice: seed.value },
+  };
 }
 
 /** Options that are named here like what they are called in files. */

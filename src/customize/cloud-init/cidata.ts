@@ -2,14 +2,14 @@ import { chmod, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { exec } from '../../io/exec.js';
-import { openOutputFile } from '../../io/output-file.js';
+import { type OutputFile, openOutputFile } from '../../io/output-file.js';
 import type { SeedFiles } from './seed-files.js';
 
 /** FAT16 begins at 4085 clusters; this has fewer: a FAT12 that every guest reads. */
 const MIN_BYTES = 1024 * 1024;
 const SECTOR = 512;
 
-/** How {@link makeCidata} is to work. */
+/** How {@link openCidata} is to work. */
 export interface CidataOptions {
   /** Seconds since 1970 for the files' times, so that the same disk is made twice. */
   readonly now: number;
@@ -24,16 +24,29 @@ export interface CidataOptions {
 /**
  * Makes a disk that cloud-init takes a NoCloud seed from: a FAT filesystem, without partitions, labelled CIDATA. Readable for its owner only.
  *
- * @param path the disk to be made; it appears whole or not at all
+ * @param path the disk to be made; it appears with `commit`
  * @throws TSB_OUTPUT_EXISTS and others of {@link openOutputFile}; TSB_TOOL_MISSING without dosfstools and mtools
  */
-export async function makeCidata(path: string, files: SeedFiles, options: CidataOptions): Promise<void> {
-  await using output = await openOutputFile(path, options);
+export async function openCidata(
+  path: string,
+  files: SeedFiles,
+  options: CidataOptions,
+): Promise<OutputFile> {
+  const output = await openOutputFile(path, options);
+  try {
+    await fill(output.tempPath, files, options);
+    return output;
+  } catch (error) {
+    await output[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function fill(disk: string, files: SeedFiles, options: CidataOptions): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-cidata-'));
   try {
     for (const [name, data] of files) await writeFile(join(folder, name), data, { mode: 0o600 });
-    await makeFilesystem(output.tempPath, { files, folder, options });
-    await output.commit();
+    await makeFilesystem(disk, { files, folder, options });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -25,7 +25,7 @@ export type Fields = Readonly<Record<string, v.GenericSchema>>;
 /** The value of an operation with such fields. */
 export type FieldValues<F extends Fields> = { readonly [K in keyof F]: v.InferOutput<F[K]> };
 
-type Texts<V> = Pick<FileOperationKind<V>, 'name' | 'summary' | 'describe' | 'apply'> & {
+type Texts<V> = Pick<FileOperationKind<V>, 'name' | 'summary' | 'describe' | 'hostFiles' | 'apply'> & {
   readonly argument: string;
 };
 

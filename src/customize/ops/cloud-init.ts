@@ -25,6 +25,8 @@ export const cloudInit: FileOperationKind<SeedChoice> = {
     v.strictObject({ userData: file, metaData: v.optional(file), networkConfig: v.optional(file) }),
   ),
   parse: parseSeedChoice,
+  hostFiles: ({ userData, metaData, networkConfig }) =>
+    [userData, metaData, networkConfig].filter((path) => path !== undefined).map((path) => ({ path })),
   describe: ({ userData }) => `give cloud-init the user data of ${userData}`,
   apply: seedCloudInit,
 };

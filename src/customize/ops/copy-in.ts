@@ -10,6 +10,7 @@ export const copyIn = fieldsOperation({
   argument: 'LOCALPATH:REMOTEDIR',
   summary: 'Copy a file or a folder with all in it from this machine into a folder of the guest.',
   fields: { local: hostPath, folder: guestPath },
+  hostFiles: ({ local }) => [{ path: local, orFolder: true }],
   describe: ({ local, folder }) => `copy ${local} into ${folder}`,
   apply: copyInto,
 });

@@ -22,6 +22,7 @@ export const firstboot: FileOperationKind<string> = {
   runs: 'offline',
   schema: withoutNul('the name of the script'),
   parse: (text) => nonEmpty(text, '--firstboot: the name of the script is missing'),
+  hostFiles: (path) => [{ path }],
   describe: (path) => `at first boot run ${path}`,
   async apply(guest, path, context) {
     await examineScript(path, context);

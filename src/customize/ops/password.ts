@@ -34,6 +34,7 @@ export const password: FileOperationKind<PasswordValue> = {
   last: true,
   schema: textOrObject(parse, object),
   parse,
+  hostFiles: ({ selector }) => (selector.from === 'file' ? [{ path: selector.file }] : []),
   describe: ({ user, selector }) => `set the password of ${user} (${describeSelector(selector)})`,
   apply: (guest, value, context) => setPassword(guest, value, context),
 };

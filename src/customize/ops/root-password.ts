@@ -27,6 +27,7 @@ export const rootPassword: FileOperationKind<PasswordSelector> = {
     ),
   ),
   parse: parsePasswordSelector,
+  hostFiles: (selector) => (selector.from === 'file' ? [{ path: selector.file }] : []),
   describe: (selector) => `set the password of root (${describeSelector(selector)})`,
   apply: (guest, selector, context) => setPassword(guest, { user: ROOT, selector }, context),
 };

@@ -14,6 +14,7 @@ export const run: SystemOperationKind<string> = {
   runs: 'in-guest',
   schema: hostPath,
   parse: (text) => checked('run', hostPath, text),
+  hostFiles: (path) => [{ path }],
   describe: (path) => `run ${path}`,
   script: async (path) => runProgram(await readSmallHostFile(path, LARGEST)),
 };

@@ -35,6 +35,7 @@ export const sshInject: FileOperationKind<SshInjectValue> = {
   runs: 'offline',
   schema: textOrObject(parse, object),
   parse,
+  hostFiles: ({ keys }) => (keys.from === 'file' ? [{ path: keys.file }] : []),
   describe: ({ user, keys }) => `let ${describeKeys(keys)} log in as ${user} over SSH`,
   async apply(guest, { user, keys }) {
     const entry = await requireUser(guest, user);

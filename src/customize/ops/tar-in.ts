@@ -11,6 +11,7 @@ export const tarIn = fieldsOperation({
   argument: 'TARFILE:REMOTEDIR',
   summary: 'Unpack an uncompressed tar archive of this machine into a folder of the guest.',
   fields: { archive: hostPath, folder: guestPath },
+  hostFiles: ({ archive }) => [{ path: archive }],
   describe: ({ archive, folder }) => `unpack ${archive} into ${folder}`,
   apply: unpack,
 });

@@ -13,6 +13,7 @@ export const upload = fieldsOperation({
   summary:
     'Copy a file of this machine, with its permissions and owner, to a path or into a folder of the guest.',
   fields: { file: hostPath, destination: guestPath },
+  hostFiles: ({ file }) => [{ path: file }],
   describe: ({ file, destination: to }) => `upload ${file} to ${to}`,
   apply: uploadFile,
 });

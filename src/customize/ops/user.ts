@@ -14,6 +14,10 @@ export const user: FileOperationKind<UserSpec> = {
   runs: 'offline',
   schema: textOrObject(parseUserSpec, userObject),
   parse: parseUserSpec,
+  hostFiles: ({ keys, password }) =>
+    [...keys, ...(password ? [password] : [])].flatMap((from) =>
+      from.from === 'file' ? [{ path: from.file }] : [],
+    ),
   describe,
   apply: (guest, spec, context) => createUser(guest, spec, context),
 };

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { MAX_USER_DATA, assertUserData } from '../../../src/customize/cloud-init/check-user-data.js';
-import { makeCidata } from '../../../src/customize/cloud-init/cidata.js';
+import { openCidata } from '../../../src/customize/cloud-init/cidata.js';
 import { readSeedFiles } from '../../../src/customize/cloud-init/seed-files.js';
 import { cloudInit } from '../../../src/customize/ops/cloud-init.js';
 import { run, scratchPath } from '../../helpers/guest-image.js';
@@ -19,6 +19,11 @@ function host(name: string, content: string | Buffer): string {
   const path = scratchPath(name);
   writeFileSync(path, content);
   return path;
+}
+
+async function makeCidata(...request: Parameters<typeof openCidata>): Promise<void> {
+  await using disk = await openCidata(...request);
+  await disk.commit();
 }
 
 describe('--cloud-init', () => {
