@@ -1,26 +1,137 @@
-import { TsbuilderError } from '../errors.js';
+import { TsbuilderError, messageOf } from '../errors.js';
+import { openApplianceBase } from './appliance-base.js';
 import type { GuestfishShell } from './appliance-shell.js';
+import { ATTACHED, type ApplianceVolume, applianceVolumes } from './appliance-volumes.js';
+import { toByteString } from './byte-path.js';
+import { type DeviceTable, findDevice } from './find-device.js';
+import { type FstabEntry, readFstab } from './fstab.js';
+import type { GuestFiles } from './guest.js';
+import { type BootMount, bootMounts, fstabLine } from './mounted/boot-mounts.js';
+import type { AbsentMount } from './mounted/mount.js';
+import { absenceOf } from './mounted/plan-mounts.js';
+import { guestFiles, isMissing } from './read-files.js';
+import { openTree } from './tree.js';
 
-interface Mount {
-  readonly point: string;
-  /** A device, or `btrfsvol:DEVICE/VOLUME`. */
-  readonly device: string;
+interface Mounting {
+  readonly shell: GuestfishShell;
+  /** Its path, for messages. */
+  readonly disk: string;
+  readonly table: DeviceTable<ApplianceVolume>;
+  /** Mount points and what libguestfs's own inspection would mount there: a device, or `btrfsvol:DEVICE/VOLUME`. */
+  readonly known: ReadonlyMap<string, string>;
 }
 
 /**
- * Mounts the filesystems of the system on the disk as its fstab says, as libguestfs's inspection reads it.
+ * Mounts the system on the disk: its root filesystem, where libguestfs finds it, and everything that its fstab mounts at boot. libguestfs
+ * itself leaves out what it cannot resolve, and programs would then write into the folder that the mount hides.
  *
- * @throws TSB_GUEST when libguestfs finds no system on the disk or more than one, TSB_TOOL_FAILED when mounting fails
+ * @returns what the guest mounts from a network or the like; nothing can be mounted there
+ * @throws TSB_GUEST when libguestfs finds no system on the disk or more than one, and for a line of fstab that cannot be mounted
  */
-export async function mountGuest(shell: GuestfishShell, disk: string): Promise<void> {
+export async function mountGuest(shell: GuestfishShell, disk: string): Promise<AbsentMount[]> {
   const roots = lines(await shell.send('inspect-os'));
   // What was attached beside the disk may be bootable too.
-  const [root, ...others] =
-    roots.length > 1 ? roots.filter((device) => !/^\/dev\/sd[b-z]/.test(device)) : roots;
+  const [root, ...others] = roots.length > 1 ? roots.filter((device) => !ATTACHED.test(device)) : roots;
   if (root === undefined || others.length > 0) throw notOne(disk, roots);
-  const mounts = lines(await shell.send('inspect-get-mountpoints', root)).map(parseMount);
-  mounts.sort((one, other) => one.point.length - other.point.length);
-  for (const { device, point } of mounts) await shell.send('mount', device, point);
+  const known = new Map(lines(await shell.send('inspect-get-mountpoints', root)).map(parseMount));
+  await shell.send('mount', root, '/');
+  const fstab = await readFstab(await filesNow(shell, disk));
+  const mounts = bootMounts([...unmentioned(known, fstab), ...fstab]);
+  const mounting = { shell, disk, known, table: await applianceVolumes(shell) };
+  const absent: AbsentMount[] = [];
+  for (const mount of mounts) {
+    const point = await placeOf(mounting, mount);
+    if (point === '/') continue;
+    if (mount.from === 'folder') await bindFolder(mounting, mount, point);
+    else if (mount.from === 'disk') await mountDevice(mounting, mount, point);
+    const why = mount.from === 'elsewhere' ? absenceOf(mount) : undefined;
+    if (why !== undefined) absent.push({ point, why });
+  }
+  return absent;
+}
+
+/** What libguestfs knows to be mounted by other means than fstab. */
+function unmentioned(known: ReadonlyMap<string, string>, fstab: readonly FstabEntry[]): FstabEntry[] {
+  const mentioned = new Set(fstab.map(({ mountPoint }) => mountPoint));
+  return [...known].flatMap(([mountPoint, device]) =>
+    mentioned.has(mountPoint)
+      ? []
+      : [{ device: device.replace(/^btrfsvol:/, ''), mountPoint, type: 'auto', options: [] }],
+  );
+}
+
+/** What is mounted so far. */
+async function filesNow(shell: GuestfishShell, disk: string): Promise<GuestFiles> {
+  const tree = openTree(await openApplianceBase(shell, disk), 0);
+  return guestFiles(
+    () => tree,
+    (job) => job(),
+  );
+}
+
+/** The mount point without links: the appliance would follow them out of the guest. */
+async function placeOf({ shell, disk }: Mounting, mount: BootMount): Promise<string> {
+  try {
+    return await (await filesNow(shell, disk)).realPath(mount.mountPoint);
+  } catch (error) {
+    if (isMissing(error)) return mount.mountPoint;
+    throw error;
+  }
+}
+
+async function mountDevice(mounting: Mounting, mount: BootMount, point: string): Promise<void> {
+  const { disk, shell, table, known } = mounting;
+  const device = findDevice(table, mount.entry.device)?.device ?? known.get(mount.mountPoint);
+  if (device === undefined || ATTACHED.test(device)) {
+    const absence = absenceOf(mount);
+    if (absence === undefined) return;
+    throw cannotMount(mounting, mount, `${disk}: ${absence}`);
+  }
+  const options = mount.entry.options.filter((option) => /^subvol(id)?=/.test(option)).join(',');
+  await tryTo(mounting, mount, async () => {
+    await makeMountPoint(mounting, point);
+    await shell.send('mount-options', options, device, toByteString(point));
+  });
+}
+
+async function bindFolder(mounting: Mounting, mount: BootMount, point: string): Promise<void> {
+  const { disk, shell } = mounting;
+  await tryTo(mounting, mount, async () => {
+    const source = await (await filesNow(shell, disk)).realPath(mount.entry.device);
+    await makeMountPoint(mounting, point);
+    await shell.send('debug', 'sh', `mount --bind ${applianceWord(source)} ${applianceWord(point)}`);
+  });
+}
+
+/** The guest's own init makes it too. */
+async function makeMountPoint({ shell, disk }: Mounting, point: string): Promise<void> {
+  if (!(await (await filesNow(shell, disk)).exists(point))) await shell.send('mkdir-p', toByteString(point));
+}
+
+/** A path of the guest for the appliance's shell. */
+function applianceWord(path: string): string {
+  return toByteString(`'/sysroot${path.replaceAll(`'`, `'\\''`)}'`);
+}
+
+async function tryTo(mounting: Mounting, mount: BootMount, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const line = `${mounting.disk}: ${mount.mountPoint} cannot be mounted as /etc/fstab says (${fstabLine(mount.entry)})`;
+    throw cannotMount(mounting, mount, `${line}: ${messageOf(error)}`, error);
+  }
+}
+
+function cannotMount(
+  { disk }: Mounting,
+  { mountPoint, entry }: BootMount,
+  ...[message, cause]: [message: string, cause?: unknown]
+): TsbuilderError {
+  return new TsbuilderError('TSB_GUEST', message, {
+    hint: `What programs of the guest write below ${mountPoint} would be lost. Where it is to run without that, give the line in /etc/fstab the option nofail or noauto, with an --edit before.`,
+    details: { disk, mountPoint, device: entry.device, reason: 'not-on-disk' },
+    cause,
+  });
 }
 
 function lines(output: Buffer): string[] {
@@ -28,11 +139,9 @@ function lines(output: Buffer): string[] {
 }
 
 /** `/boot: /dev/sda1`; the mount point is the guest's own text, the device libguestfs's. */
-function parseMount(line: string): Mount {
+function parseMount(line: string): [point: string, device: string] {
   const at = line.lastIndexOf(': ');
-  const mount = { point: line.slice(0, at), device: line.slice(at + 2) };
-  if (at > 0 && mount.point.startsWith('/') && /^(btrfsvol:)?\/dev\//.test(mount.device)) return mount;
-  throw new TsbuilderError('TSB_GUEST', `the guest's mount point ${JSON.stringify(line)} is not understood`);
+  return [Buffer.from(line.slice(0, Math.max(0, at)), 'latin1').toString('utf8'), line.slice(at + 2)];
 }
 
 function notOne(disk: string, roots: readonly string[]): TsbuilderError {

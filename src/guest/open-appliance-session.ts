@@ -11,6 +11,7 @@ import type { ApplianceOptions, ApplianceSession } from './appliance-session.js'
 import { type GuestfishShell, openGuestfishShell } from './appliance-shell.js';
 import { toByteString } from './byte-path.js';
 import { inspectGuest } from './inspect.js';
+import type { AbsentMount } from './mounted/mount.js';
 import { guestFiles } from './read-files.js';
 import { oneAtATime } from '../io/one-at-a-time.js';
 import { openTree } from './tree.js';
@@ -22,7 +23,7 @@ const MIB = 1024 * 1024;
  * 15 seconds. On abort the appliance is killed, and nothing of it is left but the disk.
  *
  * @throws TSB_TOOL_MISSING without libguestfs, TSB_TOOL_FAILED when the appliance does not start or cannot mount, TSB_GUEST
- *   when there is not exactly one system on the disk
+ *   when there is not exactly one system on the disk, or something that its fstab mounts is not there
  */
 export async function openApplianceSession(options: ApplianceOptions): Promise<ApplianceSession> {
   await assertGuestfish(options.neededFor, options.signal);
@@ -33,8 +34,8 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
     resources.unshift(channel);
     const shell = await launch(options, folder.path, channel);
     resources.unshift(shell);
-    await mountGuest(shell, options.disk);
-    return await sessionOver(shell, { options, channel, folder: folder.path, resources });
+    const absent = await mountGuest(shell, options.disk);
+    return await sessionOver(shell, { options, channel, folder: folder.path, absent, resources });
   } catch (error) {
     for (const resource of resources) await resource[Symbol.asyncDispose]();
     throw error;
@@ -105,10 +106,11 @@ async function sessionOver(
     options: ApplianceOptions;
     channel: ApplianceChannel;
     folder: string;
+    absent: readonly AbsentMount[];
     resources: readonly AsyncDisposable[];
   },
 ): Promise<ApplianceSession> {
-  const { options, channel, folder } = how;
+  const { options, channel, folder, absent } = how;
   const now = options.fakeTime ?? Math.floor(Date.now() / 1000);
   const serially = oneAtATime();
   let base = await openApplianceBase(shell, options.disk);
@@ -131,7 +133,7 @@ async function sessionOver(
         await refresh();
         return result;
       }),
-    guest: () => applianceGuest({ os, shell, folder, now, base, refresh }),
+    guest: () => applianceGuest({ os, shell, folder, now, base, absent, refresh }),
     close: () =>
       serially(async () => {
         await shell.send('umount-all');

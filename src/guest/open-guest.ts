@@ -64,7 +64,8 @@ async function rootsOf<P extends GuestPartition>(
 
 /**
  * Opens a Linux system that was found on the raw disk at `path` as one guest: its root filesystem and those that its fstab mounts. A path
- * that enters one that cannot be changed here (XFS, FAT, an LVM volume in pieces, damage) is TSB_GUEST with reason `other-filesystem`.
+ * that enters one that cannot be changed here (XFS, FAT, an LVM volume in pieces, damage) is TSB_GUEST with reason `other-filesystem`; to
+ * change something on one that is not on the disk, with reason `not-on-disk`.
  *
  * @throws as `openExtGuest` for its root filesystem
  */
@@ -85,7 +86,7 @@ export async function openRoot(
     const table = await mountAll<PartGuest>(rootGuest, root.mounts, (point, volume) =>
       open(volume, { root: rootGuest, point }),
     );
-    if (table.mounts.length === 1) return rootGuest;
+    if (table.mounts.length + table.absent.length === 1) return rootGuest;
     return mountedGuest(table, await inspectGuest(reachableFiles(table)));
   } catch (error) {
     for (const guest of opened) await guest[Symbol.asyncDispose]();

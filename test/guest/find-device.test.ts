@@ -94,9 +94,39 @@ describe('planMounts', () => {
 
   it('leaves out what is not mounted from a disk at boot', () => {
     const text =
-      'proc /proc proc\n/dev/sda12 none swap sw\n/dev/sda12 swap swap sw\n/dev/sda3 /x ext4 noauto\nnas:/x /n nfs4 rw\ntmpfs /var/log tmpfs size=1m\n/dev/sda2 / ext4\n/dev/sda3 /../x ext4\n/dev/sda3 relative ext4\nfuse.sshfs#x /y fuse.sshfs\nshm /dev/shm devtmpfs';
+      'proc /proc proc\n/dev/sda12 none swap sw\n/dev/sda12 swap swap sw\n/dev/sda3 /x ext4 noauto\nnas:/x /m nfs noauto\ntmpfs /var/log tmpfs size=1m\n/dev/sr0 /cd auto ro\n/dev/fd0 /fd vfat user\n/dev/sda2 / ext4\n/dev/sda3 /../x ext4\n/dev/sda3 relative ext4\nshm /dev/shm devtmpfs';
     expect(plan(text)).toEqual([]);
     expect(plan('/dev/sda3 /x ext4 noauto,x-systemd.automount')).toHaveLength(1);
+  });
+
+  it.each([
+    ['UUID=gone /x ext4', 'UUID=gone at /x (/etc/fstab: "UUID=gone /x ext4 defaults"), and none'],
+    ['LABEL=same /x auto ro', 'more than one of the filesystems on this disk has that name'],
+    ['/dev/sdb1 /x ext4', '/dev/sdb1 at /x'],
+    ['nas:/export /x nfs4 _netdev', 'not on a disk of its own'],
+    ['//server/share /x cifs', 'not on a disk of its own'],
+    ['//server/share /x auto', 'not on a disk of its own'],
+    ['tag /x virtiofs', 'not on a disk of its own'],
+    ['user@host:dir /x fuse.sshfs', 'not on a disk of its own'],
+    ['nas:/x /x nfs noauto,x-systemd.automount', 'not on a disk of its own'],
+  ])('says what the guest needs and its disk does not have: %s', (line, message) => {
+    expect(plan(line)).toMatchObject([{ volume: undefined, obstacle: undefined }]);
+    expect(plan(line)[0]?.absent).toContain(message);
+    const optional = plan(`${line}${line.split(' ').length > 3 ? ',' : ' '}nofail`);
+    expect(optional).toMatchObject([{ volume: undefined, obstacle: undefined, absent: undefined }]);
+  });
+
+  it('does not say that something is missing which may be where it cannot look', () => {
+    const inPieces = { ...VOLUMES[4]!, range: undefined };
+    const mounts = planMounts(
+      parseFstab('UUID=x /x ext4\n/dev/md0 /m ext4'),
+      { ...TABLE, volumes: [...VOLUMES, inPieces] },
+      VOLUMES[1]!,
+    );
+    expect(mounts.map(({ absent, obstacle }) => [absent, obstacle])).toEqual([
+      [undefined, 'it is the RAID device /dev/md0'],
+      [undefined, 'it is UUID=x, which may be in LVM volume my-vg/my-root (ext4)'],
+    ]);
   });
 
   it('never mounts the root, or one volume, twice', () => {

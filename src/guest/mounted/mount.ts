@@ -10,11 +10,22 @@ export interface Mount<F extends GuestFiles = GuestFiles> {
   readonly obstacle?: string | undefined;
 }
 
+/** A filesystem that a guest needs and that is not on its disk: what is at its mount point there is hidden when the guest runs. */
+export interface AbsentMount {
+  /** Where, as a path without links. */
+  readonly point: string;
+  /** What is mounted there, with the line of fstab: a sentence. */
+  readonly why: string;
+}
+
 /** The filesystems of a guest: the root, and what is mounted in it. */
 export interface MountTable<F extends GuestFiles = GuestFiles> {
   readonly root: Mount<F> & { readonly files: F };
   /** All of them, the root first, parents before what is mounted in them. */
   readonly mounts: readonly Mount<F>[];
+  readonly absent: readonly AbsentMount[];
+  /** Called when `path` goes below the mount point of one of these: throws, or lets the folder on the disk be used. */
+  readonly enterAbsent: (absent: AbsentMount, path: string) => void;
 }
 
 /** The filesystem that a path without links belongs to, and what that calls it. */
@@ -28,6 +39,14 @@ export function mountOf<F extends GuestFiles>(
   }
   const inner = found.point === '/' ? path : path.slice(found.point.length);
   return { mount: found, inner: inner === '' ? '/' : inner };
+}
+
+/** What is not on the disk and holds the path without links, which is below its mount point. */
+export function absentAbove(table: MountTable, path: string): AbsentMount | undefined {
+  const { point } = mountOf(table, path).mount;
+  return table.absent.find(
+    (absent) => absent.point !== path && isInside(path, absent.point) && absent.point.length >= point.length,
+  );
 }
 
 /** Whether `path` is `folder` or something in it. */

@@ -5,12 +5,13 @@ import { type MountedPlace, findMounted, globalStat, resolveMounted } from './re
 
 /** The files of a guest that is made of several filesystems, for reading. */
 export function mountedFiles(table: MountTable): GuestFiles {
-  return table.mounts.length === 1 ? table.root.files : filesInMounts(table);
+  return table.mounts.length + table.absent.length === 1 ? table.root.files : filesInMounts(table);
 }
 
 /** As {@link mountedFiles}, but what cannot be reached looks as if it were not mounted. For finding out what a guest is. */
 export function reachableFiles(table: MountTable): GuestFiles {
-  return mountedFiles({ ...table, mounts: table.mounts.filter(({ files }) => files !== undefined) });
+  const mounts = table.mounts.filter(({ files }) => files !== undefined);
+  return mountedFiles({ ...table, mounts, absent: [] });
 }
 
 function filesInMounts(table: MountTable): GuestFiles {

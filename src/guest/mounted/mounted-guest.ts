@@ -1,22 +1,25 @@
+import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../guest.js';
 import type { GuestOs } from '../inspect.js';
 import type { PartGuest } from '../pending-commit.js';
 import { type CommitPart, commitTogether } from './commit-together.js';
-import { type MountTable, isInside } from './mount.js';
+import { type AbsentMount, type MountTable, isInside } from './mount.js';
 import { mountedFiles } from './mounted-files.js';
 import { type MountedPlace, findMounted, problem, resolveMounted } from './resolve-mounted.js';
 
 /**
  * One guest made of the filesystems of `table`. Names and hard links do not go from one to another; `commit()` changes all of them or
- * none. Disposing it disposes them.
+ * none. Nothing can be changed below the mount point of what is not on the disk: TSB_GUEST with reason `not-on-disk`. Disposing it
+ * disposes them.
  */
-export function mountedGuest(table: MountTable<PartGuest>, os: GuestOs): Guest {
-  const place = (path: string): Promise<MountedPlace<PartGuest>> => resolveMounted(table, path, 'parents');
+export function mountedGuest(filesystems: MountTable<PartGuest>, os: GuestOs): Guest {
+  const table: MountTable<PartGuest> = { ...filesystems, enterAbsent: refuseAbsent };
+  const place = (path: string): Promise<MountedPlace<PartGuest>> => placeToChange(table, path, 'parents');
   return {
     os,
-    ...mountedFiles(table),
+    ...mountedFiles(filesystems),
     async writeFile(path, content, attributes) {
-      const { files, inner } = await resolveMounted(table, path, 'links');
+      const { files, inner } = await placeToChange(table, path, 'links');
       await files.writeFile(inner, content, attributes);
     },
     mkdir: (path, options = {}) => makeFolder(table, path, options),
@@ -58,7 +61,11 @@ type AttributeEdits = 'scrub' | 'chmod' | 'chown' | 'setTime' | 'setXattr' | 're
 
 /** What is done to a file that is there, links followed. */
 function attributeEdits(table: MountTable<PartGuest>): Pick<Guest, AttributeEdits> {
-  const find = (path: string): ReturnType<typeof findMounted<PartGuest>> => findMounted(table, path, 'links');
+  const find = async (path: string): ReturnType<typeof findMounted<PartGuest>> => {
+    const found = await findMounted(table, path, 'links');
+    assertOnDisk(table, found, path);
+    return found;
+  };
   return {
     async scrub(path) {
       const { files, inner } = await find(path);
@@ -85,6 +92,30 @@ function attributeEdits(table: MountTable<PartGuest>): Pick<Guest, AttributeEdit
       await files.removeXattr(inner, name);
     },
   };
+}
+
+/** Where a change is made that is not that of making a folder: not at a mount point of what is not on the disk either. */
+async function placeToChange(
+  table: MountTable<PartGuest>,
+  path: string,
+  follow: 'links' | 'parents',
+): Promise<MountedPlace<PartGuest>> {
+  const place = await resolveMounted(table, path, follow);
+  assertOnDisk(table, place, path);
+  return place;
+}
+
+function assertOnDisk(table: MountTable, { path }: MountedPlace, asked: string): void {
+  const absent = table.absent.find(({ point }) => point === path);
+  if (absent) refuseAbsent(absent, asked);
+}
+
+function refuseAbsent({ point, why }: AbsentMount, path: string): never {
+  const message = `${path}: ${why}: the guest would not see what is written there`;
+  throw new TsbuilderError('TSB_GUEST', message, {
+    hint: 'Write it elsewhere; or, where the guest is to run without that filesystem, give its line in /etc/fstab the option nofail or noauto first.',
+    details: { path, reason: 'not-on-disk', mountPoint: point },
+  });
 }
 
 /** The root comes last: labelling what is mounted in it can still change it. */
@@ -115,6 +146,7 @@ function assertSame(table: MountTable, from: MountedPlace, to: MountedPlace): vo
 }
 
 function assertNoMounts(table: MountTable, { path }: MountedPlace): void {
-  const mount = table.mounts.find(({ point }) => point !== '/' && isInside(point, path));
+  const inside = [...table.mounts, ...table.absent];
+  const mount = inside.find(({ point }) => point !== '/' && isInside(point, path));
   if (mount) throw problem(table, path, `the filesystem mounted at ${mount.point} holds it in place`, 'busy');
 }

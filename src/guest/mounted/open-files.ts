@@ -4,7 +4,7 @@ import { openExtFiles } from '../ext/open-ext-guest.js';
 import type { GuestFiles } from '../guest.js';
 import { isMissing } from '../read-files.js';
 import { type GuestVolume, volumeSource } from '../volume.js';
-import { type Mount, type MountTable, isInside } from './mount.js';
+import { type AbsentMount, type Mount, type MountTable, isInside } from './mount.js';
 import { mountedFiles } from './mounted-files.js';
 import type { PlannedMount } from './plan-mounts.js';
 
@@ -22,7 +22,8 @@ export function openMountTable(
 
 /**
  * Puts filesystems at their places below `root`. Links in a mount point are followed inside the guest. A filesystem that is damaged or
- * must not be used is there as an obstacle; one that is not on this disk is left out.
+ * must not be used is there as an obstacle; one that is not on this disk is `absent`, unless the guest does without. What is below the
+ * mount points of these can be used, until `enterAbsent` is replaced.
  *
  * @param open the files of a volume that will be mounted at `point`
  */
@@ -33,12 +34,14 @@ export async function mountAll<F extends GuestFiles>(
 ): Promise<MountTable<F>> {
   const base = { point: '/', files: root };
   const mounts: Mount<F>[] = [base];
-  const table = { root: base, mounts };
-  for (const { mountPoint, volume, obstacle } of planned) {
-    if (!volume && obstacle === undefined) continue;
+  const away: AbsentMount[] = [];
+  const table: MountTable<F> = { root: base, mounts, absent: away, enterAbsent: () => undefined };
+  for (const { mountPoint, volume, obstacle, absent } of planned) {
+    if (!volume && obstacle === undefined && absent === undefined) continue;
     const point = await placeOf(table, mountPoint);
     if (point === undefined || mounts.some((mount) => isInside(mount.point, point))) continue;
-    mounts.push({ point, ...(await openOrObstacle(point, { volume, obstacle }, open)) });
+    if (absent !== undefined) away.push({ point, why: absent });
+    else mounts.push({ point, ...(await openOrObstacle(point, { volume, obstacle }, open)) });
   }
   return table;
 }

@@ -2,6 +2,7 @@ import { endOf } from '../../probe/range.js';
 import { type DeviceTable, findDevice } from '../find-device.js';
 import type { FstabEntry } from '../fstab.js';
 import type { GuestVolume } from '../volume.js';
+import { type BootMount, bootMounts, fstabLine } from './boot-mounts.js';
 
 /** A filesystem that a guest's fstab mounts besides its root. */
 export interface PlannedMount<V extends GuestVolume = GuestVolume> {
@@ -15,57 +16,37 @@ export interface PlannedMount<V extends GuestVolume = GuestVolume> {
   readonly volume: V | undefined;
   /** Why its files cannot be reached. */
   readonly obstacle: string | undefined;
+  /** For what the guest needs and that is not on this disk: why files below the mount point are not the guest's. */
+  readonly absent: string | undefined;
 }
 
-/** Filesystems that are on no disk, or on one of another machine. */
-const NOT_ON_A_DISK =
-  /^(proc|sysfs|swap|none|ignore|\w*tmpfs|ramfs|devpts|\w*fusectl|configfs|debugfs|tracefs|securityfs|selinuxfs|cgroup2?|pstore|efivarfs|bpf|mqueue|hugetlbfs|binfmt_misc|rpc_pipefs|usbfs|usbdevfs|autofs|overlay|aufs|unionfs|nfs4?|cifs|smb\w*|9p|virtiofs|ceph|glusterfs|afs|sshfs|fuse(\..*)?)$/;
-
-/** No honest guest has more. */
-const MAX_MOUNTS = 64;
-
-/**
- * What a guest mounts below its root, parents before what is mounted in them. Entries that are not mounted at boot (`noauto`) and
- * filesystems that are on no disk are left out.
- */
+/** What a guest mounts below its root at boot, as {@link bootMounts}, from the disk of `table`. */
 export function planMounts<V extends GuestVolume>(
   fstab: readonly FstabEntry[],
   table: DeviceTable<V>,
   root: V,
 ): PlannedMount<V>[] {
-  const byPoint = new Map<string, FstabEntry>();
-  for (const entry of fstab) {
-    const mountPoint = plainMountPoint(entry.mountPoint);
-    if (mountPoint !== undefined && isMounted(entry)) byPoint.set(mountPoint, entry);
-  }
   const used: V[] = [root];
-  return [...byPoint]
-    .sort(([a], [b]) => depthOf(a) - depthOf(b) || (a < b ? -1 : 1))
-    .slice(0, MAX_MOUNTS)
-    .map(([mountPoint, { device, type, options }]) => {
-      const isBind = options.some((option) => option === 'bind' || option === 'rbind');
-      const volume = isBind ? undefined : findDevice(table, device);
-      const obstacle = isBind ? `it is a bind mount of ${device}` : volume && obstacleOf(volume, used);
-      if (volume) used.push(volume);
-      return { mountPoint, device, type, volume, obstacle };
-    });
+  return bootMounts(fstab).map((mount) => {
+    const { mountPoint, entry, from } = mount;
+    const { device, type } = entry;
+    const volume = from === 'disk' ? findDevice(table, device) : undefined;
+    const obstacle = volume ? obstacleOf(volume, used) : hiddenBehind(mount, table);
+    const absent = volume || obstacle !== undefined ? undefined : absenceOf(mount);
+    if (volume) used.push(volume);
+    return { mountPoint, device, type, volume, obstacle, absent };
+  });
 }
 
-function isMounted({ type, options }: FstabEntry): boolean {
-  const isBind = options.includes('bind') || options.includes('rbind');
-  if (NOT_ON_A_DISK.test(type) && !isBind) return false;
-  return !options.includes('noauto') || options.includes('x-systemd.automount');
+/**
+ * What to say of a filesystem that a guest needs at boot and that its disk does not have; undefined for one that it can do without.
+ */
+export function absenceOf({ mountPoint, entry, from, optional }: BootMount): string | undefined {
+  if (optional) return undefined;
+  const what = `the guest mounts ${entry.device} at ${mountPoint} (/etc/fstab: ${fstabLine(entry)})`;
+  if (from === 'elsewhere') return `${what}, which is not on a disk of its own`;
+  return `${what}, and none or more than one of the filesystems on this disk has that name`;
 }
-
-/** Undefined for the root itself, and for what is no path. */
-function plainMountPoint(path: string): string | undefined {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  return !path.startsWith('/') || parts.length === 0 || parts.includes('..')
-    ? undefined
-    : `/${parts.join('/')}`;
-}
-
-const depthOf = (path: string): number => path.split('/').length;
 
 function obstacleOf(volume: GuestVolume, used: readonly GuestVolume[]): string | undefined {
   const { range, content, label, obstacle } = volume;
@@ -76,4 +57,18 @@ function obstacleOf(volume: GuestVolume, used: readonly GuestVolume[]): string |
   );
   // Two views of one filesystem that are changed apart would destroy it.
   return twice && `it is ${label}, and that or a part of it is mounted at another place too`;
+}
+
+/** Why a device that was not found may be on the disk nevertheless: in something that only libguestfs can look into. */
+function hiddenBehind({ entry, from }: BootMount, table: DeviceTable): string | undefined {
+  const { device } = entry;
+  if (from === 'folder') return `it is a bind mount of ${device}`;
+  if (from === 'elsewhere') return undefined;
+  if (/^\/dev\/md/.test(device)) return `it is the RAID device ${device}`;
+  const opaque = table.volumes.find(isOpaque);
+  return opaque && `it is ${device}, which may be in ${opaque.label} (${opaque.content.name})`;
+}
+
+function isOpaque({ range, obstacle, content }: GuestVolume): boolean {
+  return !range || obstacle !== undefined || content.kind === 'lvm-pv' || content.kind === 'luks';
 }

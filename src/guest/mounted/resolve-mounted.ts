@@ -2,7 +2,7 @@ import { TsbuilderError } from '../../errors.js';
 import type { FileStat, GuestFiles } from '../guest.js';
 import { isMissing } from '../read-files.js';
 import type { PathProblem } from '../resolve-path.js';
-import { type Mount, type MountTable, filesOf, mountOf } from './mount.js';
+import { type Mount, type MountTable, absentAbove, filesOf, mountOf } from './mount.js';
 
 /** Where a path leads in a guest of several filesystems. */
 export interface MountedPlace<F extends GuestFiles = GuestFiles> {
@@ -27,7 +27,8 @@ const FILES_OF_ONE = 2 ** 32;
  * at its root, and `..` in the root stays there.
  *
  * @param follow whether a link in the last component is followed too (those before it always are)
- * @throws TSB_GUEST when a parent is missing or no folder, there are too many links, or the path enters a filesystem that cannot be reached
+ * @throws TSB_GUEST when a parent is missing or no folder, there are too many links, or the path enters a filesystem that cannot be reached,
+ *   and what `enterAbsent` throws
  */
 export async function resolveMounted<F extends GuestFiles>(
   table: MountTable<F>,
@@ -75,6 +76,8 @@ async function lookAt<F extends GuestFiles>(
   path: string,
   asked: string,
 ): Promise<MountedPlace<F>> {
+  const absent = absentAbove(table, path);
+  if (absent) table.enterAbsent(absent, asked);
   const { mount, inner } = mountOf(table, path);
   const files = filesOf(table, mount, asked);
   const stat = await lstatOrNothing(files, inner);

@@ -297,6 +297,89 @@ describe('a filesystem that cannot be reached', () => {
   });
 });
 
+describe('a filesystem that is not on the disk', () => {
+  const absentFstab = [
+    'UUID=dead-beef /data ext4 defaults 0 2',
+    `UUID=${BOOT} /data/here ext4 defaults 0 2`,
+    'nas:/export /srv/net nfs _netdev 0 0',
+    'UUID=dead-0000 /opt ext4 nofail 0 2',
+    'UUID=dead-0001 /usr/never ext4 noauto 0 2',
+  ].join('\n');
+  const make = (): MadeDisk =>
+    makeMountedDisk(
+      {
+        tree: {
+          ...GUEST_TREES.DEBIAN_12,
+          'etc/fstab': absentFstab,
+          'etc/in': { link: '/data/file' },
+          'data/file': 'below',
+          'data/out': { link: '/etc' },
+          'data/here': { dir: 0o755 },
+          'srv/net': { dir: 0o755 },
+          'opt/old': '',
+        },
+        mib: 12,
+      },
+      { tree: { kept: 'x' }, uuid: BOOT },
+    );
+  const absent = (point: string): object => ({
+    code: 'TSB_GUEST',
+    hint: expect.stringContaining('nofail') as string,
+    details: { reason: 'not-on-disk', mountPoint: point },
+  });
+
+  it('cannot be written to, by any name and in any way', async () => {
+    const disk = make();
+    const before = sha(disk);
+    await using guest = await opened(disk);
+    const attempts: readonly (() => Promise<void>)[] = [
+      () => guest.writeFile('/data/new', 'x'),
+      () => guest.writeFile('/etc/in', 'x'),
+      () => guest.writeFile('/data/out/hostname', 'x'),
+      () => guest.writeFile('/etc/../data/./new', 'x'),
+      () => guest.mkdir('/data/a/b', { parents: true }),
+      () => guest.symlink('x', '/data/link'),
+      () => guest.makeNode('/data/null', { type: 'character', device: { major: 1, minor: 3 } }),
+      () => guest.hardLink('/etc/fstab', '/data/fstab'),
+      () => guest.rename('/etc/fstab', '/data/fstab'),
+      () => guest.rename('/data/file', '/etc/file'),
+      () => guest.remove('/data/file'),
+      () => guest.scrub('/data/file'),
+      () => guest.chmod('/data/file', 0o600),
+      () => guest.chmod('/data', 0o700),
+      () => guest.chown('/etc/in', { uid: 1, gid: 1 }),
+      () => guest.setTime('/data/file', 1),
+      () => guest.setXattr('/data/file', 'user.x', Buffer.from('x')),
+    ];
+    for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject(absent('/data'));
+    await expect(guest.writeFile('/data/new', 'x')).rejects.toThrow(
+      /^\/data\/new: the guest mounts UUID=dead-beef at \/data \(\/etc\/fstab: "UUID=dead-beef \/data ext4 defaults"\)/,
+    );
+    await expect(guest.writeFile('/srv/net/x', '')).rejects.toMatchObject(absent('/srv/net'));
+    await expect(guest.remove('/data', { recursive: true })).rejects.toMatchObject({
+      details: { reason: 'busy' },
+    });
+    await guest.commit();
+    expect(sha(disk)).toBe(before);
+  });
+
+  it('hinders nothing else', async () => {
+    const disk = make();
+    await using guest = await opened(disk);
+    expect((await guest.readFile('/etc/in')).toString()).toBe('below');
+    expect(await guest.list('/data')).toEqual(['file', 'here', 'out']);
+    await guest.writeFile('/data/here/new', 'here');
+    await guest.mkdir('/data', { parents: true });
+    await guest.writeFile('/opt/new', 'optional');
+    await guest.mkdir('/usr/never/x', { parents: true });
+    await guest.writeFile('/srv/x', 'beside');
+    await guest.commit();
+    fsck(disk);
+    expect(debugfs(disk, 2, 'cat /new')).toBe('here');
+    expect(debugfs(disk, 1, 'cat /opt/new')).toBe('optional');
+  });
+});
+
 describe('LVM', () => {
   const root = (fstab: string): TreeSpec => ({ ...GUEST_TREES.DEBIAN_12, 'etc/fstab': fstab });
 
