@@ -1,117 +1,105 @@
 import { readFile } from 'node:fs/promises';
 import type { PrivateKey } from 'openpgp';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { clearsignText } from './publish-clearsign.js';
+import { type IndexSigner, assertSigns } from './publish-signer.js';
 
-const USER_ID = 'tsbuilder local repository';
-
-/** A key that signs a repository's index. */
-export interface SigningKey {
-  /** Fingerprint of the primary key, upper-case hex. */
+/** A key that was just made: its secret half is armoured and has no passphrase. */
+export interface NewKey {
+  /** Of the primary key, upper-case hex. */
   readonly fingerprint: string;
-  /** The public half, armoured. */
-  readonly publicKey: string;
-  /** The secret half, armoured, without a passphrase. */
   readonly secretKey: string;
+}
+
+/** How the secret key in a file is opened. */
+export interface KeyFileOptions {
+  /** Asked for only when the key has a passphrase. Without it such a key is refused. */
+  readonly passphrase?: ((path: string) => Promise<string>) | undefined;
 }
 
 /**
  * A new ed25519 key (the form that GnuPG 2.2 reads too) that can sign and nothing else, without a passphrase and
  * without expiry: it protects a repository on this machine, where whoever can read the key can replace the programs too.
  */
-export async function generateSigningKey(): Promise<SigningKey> {
+export async function generateSigningKey(userId: string): Promise<NewKey> {
   const openpgp = await import('openpgp');
   const { privateKey } = await openpgp.generateKey({
     type: 'ecc',
     curve: 'ed25519Legacy',
-    userIDs: [{ name: USER_ID }],
+    userIDs: [{ name: userId }],
     subkeys: [],
     format: 'object',
   });
-  return describeKey(privateKey);
+  return { fingerprint: fingerprintOf(privateKey), secretKey: privateKey.armor() };
 }
 
 /**
- * Reads an armoured secret key.
+ * Reads the secret key in a file, armoured or binary, and makes sure that it can sign.
  *
  * @returns undefined when there is no such file
- * @throws TSB_KEY_INVALID when the file holds no usable secret key, or one with a passphrase
+ * @throws TSB_KEY_INVALID when the file holds no secret key or several, the passphrase is wrong or missing, or the key cannot sign,
+ *   has expired or is revoked
  */
-export async function readSigningKey(path: string): Promise<SigningKey | undefined> {
-  let armored: string;
-  try {
-    armored = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw keyInvalid(path, messageOf(error), error);
-  }
-  const key = await parseSecretKey(armored).catch((error: unknown) => {
-    throw keyInvalid(path, messageOf(error), error);
-  });
-  if (!key.isDecrypted()) throw keyInvalid(path, 'it is protected by a passphrase');
-  return describeKey(key);
-}
-
-/**
- * Signs `text` inline (RFC 9580 section 7) with SHA-512 and checks the result with the public half.
- *
- * @returns the clearsigned text
- * @throws TSB_SIGNATURE_BAD when the check fails or would give other text than was signed
- */
-export async function clearsign(text: string, key: SigningKey): Promise<string> {
-  const openpgp = await import('openpgp');
-  const message = await openpgp.sign({
-    message: await openpgp.createCleartextMessage({ text }),
-    signingKeys: await parseSecretKey(key.secretKey),
-    config: { preferredHashAlgorithm: openpgp.enums.hash.sha512 },
-  });
-  // The signature covers lines ended by CR LF however they are stored; virt-builder reads only LF.
-  const signed = message.replaceAll('\r\n', '\n');
-  if ((await verifyClearsigned('the index just signed', signed, key)) !== text.trimEnd()) {
-    throw new TsbuilderError('TSB_SIGNATURE_BAD', 'the index just signed verifies as another text');
-  }
-  return signed;
-}
-
-/**
- * The text inside a message that `key` itself clearsigned, without newlines at its end.
- *
- * @throws TSB_SIGNATURE_BAD when it was changed, or signed by another key, or is not a clearsigned message
- */
-export async function verifyClearsigned(name: string, signed: string, key: SigningKey): Promise<string> {
-  const openpgp = await import('openpgp');
-  try {
-    const result = await openpgp.verify({
-      message: await openpgp.readCleartextMessage({ cleartextMessage: signed }),
-      verificationKeys: (await parseSecretKey(key.secretKey)).toPublic(),
-      expectSigned: true,
-    });
-    return result.data.trimEnd();
-  } catch (error) {
-    throw new TsbuilderError(
-      'TSB_SIGNATURE_BAD',
-      `${name}: not signed by this repository's key ${key.fingerprint}: ${messageOf(error)}`,
-      {
-        hint: 'An index that was changed by something else is never signed again: move the repository folder away.',
-        details: { fingerprint: key.fingerprint },
-        cause: error,
-      },
-    );
-  }
-}
-
-async function parseSecretKey(armored: string): Promise<PrivateKey> {
-  const openpgp = await import('openpgp');
-  return openpgp.readPrivateKey({ armoredKey: armored });
-}
-
-function describeKey(key: PrivateKey): SigningKey {
+export async function openKeyFile(
+  path: string,
+  options: KeyFileOptions = {},
+): Promise<IndexSigner | undefined> {
+  const data = await readKeyFile(path);
+  if (!data) return undefined;
+  const locked = await parseSecretKey(data, path);
+  await assertSigns(locked.toPublic(), path);
+  const key = locked.isDecrypted() ? locked : await unlock(locked, path, options);
   return {
-    fingerprint: key.getFingerprint().toUpperCase(),
-    publicKey: key.toPublic().armor(),
-    secretKey: key.armor(),
+    fingerprint: fingerprintOf(key),
+    publicKey: key.toPublic().armor().replaceAll('\r\n', '\n'),
+    keptIn: path,
+    sign: (text, signOptions) => clearsignText(text, key, signOptions),
   };
 }
 
-function keyInvalid(path: string, why: string, cause?: unknown): TsbuilderError {
-  return new TsbuilderError('TSB_KEY_INVALID', `${path}: cannot be used to sign: ${why}`, { cause });
+async function readKeyFile(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw keyInvalid(path, messageOf(error), { cause: error });
+  }
+}
+
+async function parseSecretKey(data: Buffer, path: string): Promise<PrivateKey> {
+  const { readPrivateKeys } = await import('openpgp');
+  const isBinary = (data[0] ?? 0) >= 0x80;
+  try {
+    const keys = await (isBinary
+      ? readPrivateKeys({ binaryKeys: data })
+      : readPrivateKeys({ armoredKeys: data.toString('latin1') }));
+    if (keys[0] && keys.length === 1) return keys[0];
+    throw new Error(`it holds ${keys.length} secret keys, not one`);
+  } catch (error) {
+    const hint = 'Export one with: gpg --armor --export-secret-keys FINGERPRINT';
+    throw keyInvalid(path, messageOf(error), { hint, cause: error });
+  }
+}
+
+async function unlock(key: PrivateKey, path: string, { passphrase }: KeyFileOptions): Promise<PrivateKey> {
+  const { decryptKey } = await import('openpgp');
+  if (!passphrase) throw keyInvalid(path, 'it is protected by a passphrase');
+  const secret = await passphrase(path);
+  try {
+    return await decryptKey({ privateKey: key, passphrase: secret });
+  } catch (error) {
+    throw keyInvalid(path, 'the passphrase is wrong', { cause: error });
+  }
+}
+
+function fingerprintOf(key: PrivateKey): string {
+  return key.getFingerprint().toUpperCase();
+}
+
+function keyInvalid(
+  path: string,
+  why: string,
+  extra: { hint?: string; cause?: unknown } = {},
+): TsbuilderError {
+  return new TsbuilderError('TSB_KEY_INVALID', `${path}: cannot be used to sign: ${why}`, extra);
 }

@@ -7,12 +7,8 @@ import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatEntry, formatIndex, splitIndex, toSection } from '../../src/index-repo/publish-entry.js';
-import {
-  type NewTemplate,
-  type Repository,
-  addTemplate,
-  ensureRepository,
-} from '../../src/index-repo/publish.js';
+import { type Repository, addTemplate, ensureRepository, makeKeyFile } from '../../src/index-repo/publish.js';
+import { type NewTemplate, publishTemplate } from '../../src/index-repo/publish-template.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { parseBlockMap } from '../../src/xz/block-map.js';
 import { readVerifiedIndex } from '../../src/xz/check-block-map.js';
@@ -243,8 +239,10 @@ describe('addTemplate', () => {
   });
 
   it('leaves the old repository when the index cannot be written', async () => {
-    const broken = { ...repository, indexPath: join(home, 'missing', 'index.asc') };
-    await expect(addTemplate(broken, await newTemplate())).rejects.toMatchObject({ code: 'ENOENT' });
+    const signer = await makeKeyFile(join(home, 'broken.asc'), 'broken');
+    const broken = { ...signer, sign: () => Promise.reject(new Error('no agent')) };
+    const publisher = { dir: repository.dir, signers: [broken], keep: 0 };
+    await expect(publishTemplate(publisher, await newTemplate())).rejects.toThrow('no agent');
     expect(await visible()).toEqual(['key.asc']);
   });
 });

@@ -1,0 +1,66 @@
+import { TsbuilderError } from '../errors.js';
+import { type ExecOptions, type ExecResult, exec } from '../io/exec.js';
+import { readKeyring } from './keyring.js';
+import { type IndexSigner, assertSigns } from './publish-signer.js';
+
+/** How GnuPG gets at a secret key. */
+export interface GpgOptions {
+  /** A file with the passphrase. Default: gpg's agent knows it or asks for it. */
+  readonly passphraseFile?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A key whose secret half the user's GnuPG has: in its keyring, its agent or on a card.
+ *
+ * @param id fingerprint, key ID or user ID, as GnuPG takes it
+ * @returns undefined when GnuPG has no such secret key
+ * @throws TSB_KEY_INVALID when there are several, or it cannot sign, has expired or is revoked; TSB_TOOL_MISSING
+ */
+export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<IndexSigner | undefined> {
+  const { signal } = options;
+  const listed = await gpg(['--with-colons', '--list-secret-keys', '--', id], { signal, okStatus: [0, 2] });
+  const fingerprints = [...listed.stdout.matchAll(/^sec:.*\n(?:fpr|fp2):(?:[^:]*:){8}([0-9A-F]{40,64}):/gm)];
+  const fingerprint = fingerprints[0]?.[1];
+  if (fingerprint === undefined) return undefined;
+  if (fingerprints.length > 1) {
+    const found = fingerprints.map((match) => match[1]).join(', ');
+    throw new TsbuilderError('TSB_KEY_INVALID', `gpg: several secret keys are called ${id}: ${found}`, {
+      hint: 'Give the fingerprint of one.',
+    });
+  }
+  const exported = ['--armor', '--export-options', 'export-minimal', '--export', '--', fingerprint];
+  const publicKey = (await gpg(exported, { signal })).stdout;
+  const [key] = await readKeyring(Buffer.from(publicKey), `gpg --export ${fingerprint}`);
+  if (key) await assertSigns(key, 'gpg');
+  return {
+    fingerprint,
+    publicKey,
+    keptIn: 'gpg',
+    sign: (text, { expiresMs, signal: stop }) =>
+      clearsign(text, { ...options, fingerprint, expiresMs, signal: stop }),
+  };
+}
+
+async function clearsign(
+  text: string,
+  options: GpgOptions & { fingerprint: string; expiresMs: number | undefined },
+): Promise<string> {
+  const { fingerprint, expiresMs, passphraseFile, signal } = options;
+  const expiry = expiresMs === undefined ? '0' : `seconds=${Math.ceil(expiresMs / 1000)}`;
+  const passphrase =
+    passphraseFile === undefined ? [] : ['--pinentry-mode', 'loopback', '--passphrase-file', passphraseFile];
+  const args = [
+    ...['--status-fd', '2', '--digest-algo', 'SHA512', '--default-sig-expire', expiry],
+    ...passphrase,
+    ...['--local-user', fingerprint, '--output', '-', '--clearsign'],
+  ];
+  // gpg takes the last newline off; old readers want a blank line behind the last section.
+  const { stdout, stderr } = await gpg(args, { input: `${text}\n`, signal });
+  if (/^\[GNUPG:\] SIG_CREATED C /m.test(stderr)) return stdout;
+  throw new TsbuilderError('TSB_TOOL_FAILED', `gpg did not sign with key ${fingerprint}: ${stderr.trim()}`);
+}
+
+function gpg(args: readonly string[], options: ExecOptions): Promise<ExecResult> {
+  return exec('gpg', ['--batch', '--no-tty', '--quiet', ...args], { ...options, debianPackage: 'gnupg' });
+}

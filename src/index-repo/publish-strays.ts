@@ -1,0 +1,90 @@
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseIdentity, processState } from '../io/process-identity.js';
+import { type IndexSection, splitIndex } from './publish-entry.js';
+import { readIfPresent } from './publish-folder.js';
+import { writeDurably } from './publish-file.js';
+
+/** Names of files that a writer is putting in place before an index names them. */
+const JOURNAL = '.publishing';
+const TEMPLATE_FILE = /^([^.].*)\.r(\d+)\.xz(?:\.blocks)?$/;
+
+/** A file of a template in a repository. */
+export interface TemplateFile {
+  readonly file: string;
+  /** NAME-ARCH of the template that it belongs to. */
+  readonly stem: string;
+  readonly revision: number;
+}
+
+/** The files of templates in `dir`, of whatever revision. */
+export async function listTemplateFiles(dir: string): Promise<TemplateFile[]> {
+  const names = await readdir(dir);
+  return names.flatMap((file) => {
+    const match = TEMPLATE_FILE.exec(file);
+    return match ? [{ file, stem: match[1] ?? '', revision: Number(match[2]) }] : [];
+  });
+}
+
+/** Notes down, durably, files that are about to appear, so that the next writer takes them away if no index ever names them. */
+export async function beginJournal(dir: string, files: readonly string[]): Promise<void> {
+  await writeDurably(join(dir, JOURNAL), files.map((file) => `${file}\n`).join(''), 0o600);
+}
+
+/** Takes away what a writer that did not finish has left: files in its journal that no index names, and temporary files. */
+export async function endJournal(dir: string): Promise<void> {
+  const journal = await readIfPresent(join(dir, JOURNAL));
+  if (journal !== undefined) {
+    const named = await namedFiles(dir);
+    for (const file of journal.split('\n').filter((name) => TEMPLATE_FILE.test(name) && !name.includes('/')))
+      if (!named.has(file)) await rm(join(dir, file), { force: true });
+    await rm(join(dir, JOURNAL), { force: true });
+  }
+  await sweepTemporary(dir);
+}
+
+/** The files that any index in `dir` names, verified or not: what may be in use by somebody is not taken away. */
+async function namedFiles(dir: string): Promise<Set<string>> {
+  const indexes = (await readdir(dir)).filter((name) => /^index(?:-[0-9a-f]{16})?\.asc$/.test(name));
+  const texts = await Promise.all(indexes.map((name) => readFile(join(dir, name), 'utf8')));
+  return new Set(texts.flatMap((text) => filesOf(splitIndex(text))));
+}
+
+/** The files that `sections` name. */
+export function filesOf(sections: readonly IndexSection[]): string[] {
+  return sections.flatMap(({ file, blocks }) => [file, blocks]).filter((name) => name !== undefined);
+}
+
+/**
+ * Takes away template files that no index names, but for the `keep` revisions in front of the present one of each template.
+ *
+ * @param options.spares whether the files of a template, NAME-ARCH, stay that no index names at all: one that is being removed, for
+ *   clients that still hold the index before
+ */
+export async function sweepRevisions(
+  dir: string,
+  options: { readonly keep: number; readonly spares: (stem: string) => boolean },
+): Promise<void> {
+  const { keep, spares } = options;
+  const named = await namedFiles(dir);
+  const files = await listTemplateFiles(dir);
+  const present = new Map(files.filter(({ file }) => named.has(file)).map((one) => [one.stem, one.revision]));
+  for (const { file, stem, revision } of files) {
+    const newest = present.get(stem);
+    const former = files
+      .filter((one) => one.stem === stem && one.file.endsWith('.xz') && one.revision < (newest ?? 0))
+      .map((one) => one.revision)
+      .sort((a, b) => b - a);
+    const isKept = newest === undefined ? spares(stem) : former.slice(0, keep).includes(revision);
+    if (!named.has(file) && !isKept) await rm(join(dir, file), { force: true });
+  }
+}
+
+/** Removes temporary files of writers that have died. */
+async function sweepTemporary(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const owner = parseIdentity(/\.(\d+-\d+-[0-9a-f]{16})\.\d+\.tsb$/.exec(name)?.[1] ?? '');
+    if (name.startsWith('.') && owner && processState(owner) === 'dead')
+      await rm(join(dir, name), { force: true });
+  }
+}
