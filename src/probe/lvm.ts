@@ -2,6 +2,14 @@ import { crc32 } from 'node:zlib';
 import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { asBuffer, readU64 } from './bytes.js';
+import {
+  type ExtentPlace,
+  freeExtents,
+  linearStart,
+  numberAt,
+  segmentsOf,
+  volumePieces,
+} from './lvm-extents.js';
 import { type LvmSection, parseLvmText, subsection } from './lvm-text.js';
 import { type Range, endOf } from './range.js';
 
@@ -14,6 +22,8 @@ export interface LogicalVolume {
   readonly start: number | undefined;
   /** Where all of it is, when it is in one piece on this physical volume: then it can be used like a partition. */
   readonly range: Range | undefined;
+  /** Where its pieces are, in the order of the volume, when all of them are plain and on this physical volume. */
+  readonly pieces: readonly Range[] | undefined;
   /** How many segments it has, and their kinds: `striped` (also of plain ones), `raid1`, `thin`, ... */
   readonly segments: number;
   readonly types: readonly string[];
@@ -27,6 +37,10 @@ export interface VolumeGroup {
   /** Bytes of this physical volume that LVM knows about; the size in its label is not kept up to date. */
   readonly physicalSize: number;
   readonly volumes: readonly LogicalVolume[];
+  /** How many physical volumes the group has. */
+  readonly physicalVolumes: number;
+  /** The extents of this physical volume that no volume uses, as bytes of the disk; undefined when that cannot be told. */
+  readonly free: readonly Range[] | undefined;
 }
 
 const MDA_HEADER = 512;
@@ -124,17 +138,12 @@ function readGroup(range: Range, pvUuid: string | undefined, group: LvmSection):
   const list = subsection(group, 'logical_volumes');
   const place = { dataStart, extentSize, key, range };
   const volumes = [...list.keys()].map((name) => readVolume(name, subsection(list, name), place));
-  return { physicalSize: numberAt(own, 'dev_size') * 512, volumes };
-}
-
-/** What a volume's extents mean on the disk. */
-interface ExtentPlace {
-  /** Where the first extent of the physical volume is, bytes. */
-  readonly dataStart: number;
-  readonly extentSize: number;
-  /** The name of the physical volume in its group. */
-  readonly key: string | undefined;
-  readonly range: Range;
+  return {
+    physicalSize: numberAt(own, 'dev_size') * 512,
+    volumes,
+    physicalVolumes: physical.size,
+    free: freeExtents(group, place),
+  };
 }
 
 function readVolume(name: string, section: LvmSection, place: ExtentPlace): LogicalVolume {
@@ -152,6 +161,7 @@ function readVolume(name: string, section: LvmSection, place: ExtentPlace): Logi
     size,
     start: inside(extentSize) ? start : undefined,
     range: whole && start !== undefined ? { offset: start, length: size } : undefined,
+    pieces: volumePieces(section, place),
     segments: segments.length,
     types: [...new Set(segments.map(typeOf))],
     visible: Array.isArray(status) && status.includes('VISIBLE'),
@@ -177,24 +187,7 @@ function plainUuid(section: LvmSection): string | undefined {
   return typeof id === 'string' ? id.replaceAll('-', '') : undefined;
 }
 
-function segmentsOf(volume: LvmSection): LvmSection[] {
-  return [...volume.keys()].filter((key) => /^segment\d+$/.test(key)).map((key) => subsection(volume, key));
-}
-
 function typeOf(segment: LvmSection): string {
   const type = segment.get('type');
   return typeof type === 'string' ? type : 'unknown';
-}
-
-/** First extent of a plain segment on the physical volume called `key`; undefined for stripes, mirrors, thin volumes. */
-function linearStart(segment: LvmSection, key: string | undefined): number | undefined {
-  const stripes = segment.get('stripes');
-  const plain = segment.get('type') === 'striped' && segment.get('stripe_count') === 1;
-  if (!plain || !Array.isArray(stripes) || stripes[0] !== key) return undefined;
-  return Number.isSafeInteger(stripes[1]) ? (stripes[1] as number) : undefined;
-}
-
-function numberAt(section: LvmSection, key: string): number {
-  const value = section.get(key);
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }
