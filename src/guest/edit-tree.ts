@@ -3,10 +3,13 @@ import type { FileAttributes, FileContent, SpecialFile } from './guest.js';
 import { existing, findNode } from './read-files.js';
 import { assertUnprotected, assertUnprotectedPlace } from './protection.js';
 import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
-import type { Tree, TreeNode } from './tree.js';
+import { ACCESS_ACL, aclWithMode } from './tree-acl.js';
+import { namesOf } from './tree-names.js';
+import { type LoadedNode, type Tree, type TreeNode, linksOf } from './tree.js';
 
 const MAX_TARGET = 4095;
 const MAX_DEPTH = 2048;
+const HAS_OTHER_NAMES = 'cannot be scrubbed, because the file has other names (hard links)';
 
 /** Attributes that speak about the content they were made for; the kernel drops or voids them at a write too. */
 const CONTENT_BOUND = ['security.capability', 'security.ima', 'security.evm'];
@@ -21,13 +24,37 @@ export async function writeFile(
   const old = place.node;
   if (old && old.type !== 'file')
     throw pathError(tree, path, `a ${old.type}, not a regular file`, 'not-file');
-  if (old) assertUnprotected(tree, path, old);
-  else assertUnprotectedPlace(tree, path, place);
-  const xattrs = old ? new Map(await tree.xattrs(old)) : undefined;
-  CONTENT_BOUND.forEach((name) => xattrs?.delete(name));
-  const node = newNode(tree, { ...old, type: 'file', mode: old?.mode ?? 0o644, xattrs }, file.attributes);
-  const replaced = [...(old?.replaced ?? []), ...(old?.base ? [old.base.id] : [])];
-  await setEntry(tree, place, { ...node, content: file.content, replaced });
+  if (old) return rewriteFile(tree, { path, node: old, near: place.parent }, file);
+  assertUnprotectedPlace(tree, path, place);
+  const node = newNode(tree, { type: 'file', mode: 0o644 }, file.attributes);
+  await setEntry(tree, place, { ...node, content: file.content });
+}
+
+/**
+ * Gives a file that is there another content, as open(2) with O_TRUNC and write(2) do: all of its names show it. One that is on the disk
+ * is replaced at each of them.
+ */
+async function rewriteFile(
+  tree: Tree,
+  old: { path: string; node: TreeNode; near: TreeNode },
+  file: { content: FileContent; attributes: FileAttributes },
+): Promise<void> {
+  const { node } = old;
+  assertUnprotected(tree, old.path, node);
+  const xattrs = new Map(await tree.xattrs(node));
+  CONTENT_BOUND.forEach((name) => xattrs.delete(name));
+  const { mode } = file.attributes;
+  const acl = xattrs.get(ACCESS_ACL);
+  if (acl && mode !== undefined) xattrs.set(ACCESS_ACL, aclWithMode(acl, mode));
+  const anew = { ...newNode(tree, { ...node, xattrs }, file.attributes), content: file.content };
+  if (!isLoaded(node)) {
+    Object.assign(node, anew);
+    return;
+  }
+  const places = await namesOf(tree, node, old.near);
+  const replacement = { ...anew, replaced: [node.base.id], gained: places.length };
+  for (const { folder, name } of places) (await tree.entries(folder)).entries.set(name, replacement);
+  node.gained = -node.base.links;
 }
 
 /** {@link Guest.mkdir} on a tree. */
@@ -172,12 +199,13 @@ export async function scrub(tree: Tree, path: string): Promise<void> {
   const node = existing(tree, path, place);
   if (node.type !== 'file') throw pathError(tree, path, `a ${node.type}, not a regular file`, 'not-file');
   assertUnprotectedPlace(tree, path, place);
+  if (!node.base && linksOf(node) > 1) throw pathError(tree, path, HAS_OTHER_NAMES, 'unsupported');
   for (const id of node.replaced ?? []) tree.scrubbed.set(id, { path, role: 'earlier' });
   if (node.base) tree.scrubbed.set(node.base.id, { path, role: 'itself' });
   await dropEntry(tree, { ...place, node });
 }
 
-/** Changes mode, owner, time of the file that `path` leads to. */
+/** Changes mode (as chmod(2) does also in an access control list), owner, time of the file that `path` leads to. */
 export async function changeAttributes(
   tree: Tree,
   path: string,
@@ -185,6 +213,11 @@ export async function changeAttributes(
 ): Promise<void> {
   const node = await findNode(tree, path, 'links');
   assertUnprotected(tree, path, node);
+  const acl = change.mode === undefined ? undefined : (await tree.xattrs(node)).get(ACCESS_ACL);
+  if (acl && change.mode !== undefined) {
+    node.xattrs?.set(ACCESS_ACL, aclWithMode(acl, change.mode));
+    node.changedXattrs.add(ACCESS_ACL);
+  }
   Object.assign(node, change);
 }
 
@@ -201,6 +234,10 @@ export async function changeXattr(
   if (attribute.value) xattrs.set(attribute.name, Buffer.from(attribute.value));
   else xattrs.delete(attribute.name);
   node.changedXattrs.add(attribute.name);
+}
+
+function isLoaded(node: TreeNode): node is LoadedNode {
+  return node.base !== undefined;
 }
 
 function newNode(
@@ -222,6 +259,10 @@ function newNode(
   };
 }
 
+function changeLinks(node: TreeNode, change: number): void {
+  node.gained = (node.gained ?? 0) + change;
+}
+
 function assertReplaceable(tree: Tree, path: string, place: Place): void {
   if (place.name === '' || place.node?.type === 'directory') {
     throw pathError(tree, path, 'there is a folder of that name', 'is-folder');
@@ -230,11 +271,14 @@ function assertReplaceable(tree: Tree, path: string, place: Place): void {
 }
 
 async function setEntry(tree: Tree, place: Place, node: TreeNode): Promise<void> {
+  if (place.node) changeLinks(place.node, -1);
+  changeLinks(node, 1);
   (await tree.entries(place.parent)).entries.set(place.name, node);
   place.parent.mtime = tree.now;
 }
 
 async function dropEntry(tree: Tree, place: Place & { node: TreeNode }): Promise<void> {
+  changeLinks(place.node, -1);
   (await tree.entries(place.parent)).entries.delete(place.name);
   place.parent.mtime = tree.now;
   const { base } = place.node;

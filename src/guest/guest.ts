@@ -13,8 +13,8 @@ export interface FileStat {
   readonly mtime: number;
   /** How many names it has. */
   readonly links: number;
-  /** What tells it from the other files of its filesystem (its inode number); undefined for one that is not on the disk yet. */
-  readonly id: number | undefined;
+  /** What tells it from the other files of its filesystem: its inode number, or for one that is not on the disk yet a larger number. */
+  readonly id: number;
   /** Which device a character or block special file stands for. */
   readonly device?: DeviceNumber | undefined;
 }
@@ -96,8 +96,8 @@ export interface GuestFiles {
 export interface Guest extends GuestFiles, AsyncDisposable {
   readonly os: GuestOs;
   /**
-   * Makes `path` a regular file with this content. An existing file is replaced and what `attributes` leaves out
-   * (mode, owner, extended attributes) is kept; its other hard links keep the old content. A new file is 0644 root:root.
+   * Makes `path` a regular file with this content. Of an existing file the content is replaced, under all of its names (hard links), and what
+   * `attributes` leaves out (mode, owner, extended attributes) is kept. A new file is 0644 root:root.
    * A link is followed, also to a target that does not exist yet. TSB_GUEST when it is a folder or its parent is missing.
    * A stream is read to its end by this call, and kept in a temporary file.
    */

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { fromByteString } from './byte-path.js';
 import type { FileContent, FileStat, GuestEntry, GuestFiles } from './guest.js';
 import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
-import type { Folder, Tree, TreeNode } from './tree.js';
+import { type Folder, type Tree, type TreeNode, linksOf } from './tree.js';
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
@@ -125,8 +125,8 @@ async function statOf(node: TreeNode, tree: Tree): Promise<FileStat> {
     gid,
     mtime,
     size: await sizeOf(node, tree),
-    links: node.base?.links ?? 1,
-    id: node.base?.id,
+    links: node.type === 'directory' ? (node.base?.links ?? 2) : linksOf(node),
+    id: tree.numberOf(node),
     device: node.device ?? node.base?.device,
   };
 }

@@ -40,7 +40,7 @@ export interface TreeNode {
   uid: number;
   gid: number;
   mtime: number;
-  /** New regular files. */
+  /** New regular files, and those written anew. */
   readonly content?: FileContent;
   /** New symbolic links. */
   readonly target?: string;
@@ -56,6 +56,8 @@ export interface TreeNode {
   readonly changedXattrs: Set<string>;
   /** A folder that has been removed. */
   removed?: boolean;
+  /** How many names it has gained, or (negative) lost. */
+  gained?: number;
 }
 
 export interface Folder {
@@ -94,6 +96,10 @@ export interface Tree {
   loaded(): Iterable<LoadedNode>;
   /** The file of the base with this number, if it was touched. */
   loadedNode(id: BaseId): LoadedNode | undefined;
+  /** The file of the base with this number. */
+  node(id: BaseId): Promise<LoadedNode>;
+  /** What tells a file from all others of this tree: its number in the base, or for a new one a number that no base uses. */
+  numberOf(node: TreeNode): number;
   /** Base folders that were removed, children before their parents. */
   readonly removedFolders: RemovedFolder[];
   /** Files of the base of whose content nothing may remain. */
@@ -103,6 +109,9 @@ export interface Tree {
   xattrs(node: TreeNode): Promise<Map<string, Buffer>>;
   target(node: TreeNode): Promise<string>;
 }
+
+/** Larger than the number of any file on a disk. */
+const FIRST_NEW_NUMBER = 2 ** 48;
 
 /** A tree without changes over `base`; see {@link Tree} for `now`. */
 export function openTree(base: BaseFilesystem, now: number): Tree {
@@ -114,12 +123,20 @@ export function openTree(base: BaseFilesystem, now: number): Tree {
     nodes.set(id, node);
     return node;
   };
+  const numbers = new WeakMap<TreeNode, number>();
+  let nextNumber = FIRST_NEW_NUMBER;
   const tree: Tree = {
     base,
     now,
     root: () => load(base.rootId),
     loaded: () => nodes.values(),
     loadedNode: (id) => nodes.get(id),
+    node: load,
+    numberOf(node) {
+      const number = node.base?.id ?? numbers.get(node) ?? nextNumber++;
+      numbers.set(node, number);
+      return number;
+    },
     removedFolders: [],
     scrubbed: new Map(),
     async child(folder, name) {
@@ -151,4 +168,9 @@ function baseNode(base: BaseFile): LoadedNode {
 /** The base file that a folder's entry stands for, or undefined for a new file. */
 export function entryId(entry: TreeNode | BaseId | undefined): BaseId | undefined {
   return typeof entry === 'object' ? entry.base?.id : entry;
+}
+
+/** How many names a file has, with all pending changes. */
+export function linksOf(node: TreeNode): number {
+  return Math.max(1, (node.base?.links ?? 0) + (node.gained ?? 0));
 }
