@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { TsbuilderError } from '../errors.js';
-import { openFileSource } from '../io/file-source.js';
 import { openAnySource } from '../io/open-any-source.js';
 import { openOutputFile } from '../io/output-file.js';
+import { forEachParallel } from '../io/parallel.js';
 import type { Progress } from '../progress.js';
+import { assertPacking } from '../xz/encode-options.js';
 import { assertNotInput } from './assert-not-input.js';
+import { createContentPipe } from './content-pipe.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
 import { orderedSink } from './ordered-sink.js';
-import { packXz } from './xz-program.js';
+import { type PackContent, type PackOptions, type PackedFile, packXz, verifyPacked } from './pack-xz.js';
 
 /** What to repack, and how. */
 export interface RepackRequest {
@@ -39,9 +40,6 @@ export interface RepackResult {
   readonly verified: boolean;
 }
 
-const MIN_BLOCK = 64 * 1024;
-const MAX_BLOCK = 1024 * 1024 * 1024;
-
 /**
  * Packs the content of an xz file anew, in blocks that can be decoded in parallel and one by one. The new file appears when all of it
  * is there and, with `verify`, has been decoded to what was packed.
@@ -51,6 +49,7 @@ const MAX_BLOCK = 1024 * 1024 * 1024;
  */
 export async function runRepack(request: RepackRequest): Promise<RepackResult> {
   const { input, progress, signal } = request;
+  assertNotStdout(request);
   assertPacking(request);
   await assertNotInput(input, request.output, 'Choose another name for the output.');
   await using file = await openOutputFile(request.output, request);
@@ -61,65 +60,51 @@ export async function runRepack(request: RepackRequest): Promise<RepackResult> {
       hint: 'tsbuilder info shows what it is.',
     });
   }
-  let sha256 = '';
-  await packXz(file.tempPath, request, async (write) => {
-    sha256 = await hashed(content, { ...request, label: 'Repacking', write });
-  });
-  if (request.verify) await assertHolds(file.tempPath, { size: content.size, sha256 }, request);
-  const packedSize = (await stat(file.tempPath)).size;
+  const { packed, sha256 } = await packContent(content, file.tempPath, request);
+  if (request.verify) await verifyPacked(file.tempPath, packed, packing(request));
   await file.commit();
   const { path: output } = file;
-  const { size } = content;
+  const { size, packedSize } = packed;
   return { output, size, sha256, packedBefore: source.size, packedSize, verified: request.verify };
 }
 
-function assertPacking({ output, blockSize, preset }: RepackRequest): void {
-  if (output === '-') {
-    throw new TsbuilderError('TSB_USAGE', 'standard output: a packed file is verified before it appears', {
-      hint: 'Name a file as the output.',
-    });
-  }
-  if (blockSize < MIN_BLOCK || blockSize > MAX_BLOCK) {
-    throw new TsbuilderError('TSB_USAGE', `a block of ${blockSize} bytes is not between 64 KiB and 1 GiB`);
-  }
-  if (/^[0-9]e?$/.test(preset)) return;
-  throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(preset)} is not a preset of xz`, {
-    hint: 'Give 0 to 9, with an e for more effort: 6, 9e.',
+function assertNotStdout({ output }: RepackRequest): void {
+  if (output !== '-') return;
+  throw new TsbuilderError('TSB_USAGE', 'standard output: a packed file is verified before it appears', {
+    hint: 'Name a file as the output.',
   });
 }
 
-/** Decodes the content in order, into `write` too. @returns its SHA-256 in lower-case hex */
-async function hashed(
+function packing(request: RepackRequest): PackOptions {
+  return { ...request, check: 'crc64', name: request.output };
+}
+
+/** Decodes the content in order and packs it, in one pass. The SHA-256 is that of the content in lower-case hex. */
+async function packContent(
   content: DiskContent,
-  options: Pick<RepackRequest, 'jobs' | 'progress' | 'signal'> & {
-    readonly label: string;
-    readonly write?: (data: Uint8Array) => Promise<void>;
-  },
-): Promise<string> {
-  const { jobs, signal, write } = options;
-  const hash = createHash('sha256');
-  using step = options.progress.step(options.label, content.streamedBytes);
-  const sink = orderedSink(async (data) => {
-    hash.update(data);
-    await write?.(data);
-  });
-  await content.stream(sink, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
-  return hash.digest('hex');
-}
-
-async function assertHolds(
   path: string,
-  wanted: { readonly size: number; readonly sha256: string },
   request: RepackRequest,
-): Promise<void> {
-  await using source = await openFileSource(path);
-  await using content = await openDiskContent(source, { signal: request.signal });
-  const sha256 = await hashed(content, { ...request, label: 'Verifying' });
-  if (content.size === wanted.size && sha256 === wanted.sha256) return;
-  throw new TsbuilderError(
-    'TSB_CHECKSUM_MISMATCH',
-    `${request.output}: what was packed (${wanted.size} bytes, SHA-256 ${wanted.sha256}) is not what can be unpacked ` +
-      `(${content.size} bytes, SHA-256 ${sha256})`,
-    { hint: 'Check the memory and the disk of this machine.' },
-  );
+): Promise<{ readonly packed: PackedFile; readonly sha256: string }> {
+  const { jobs, signal } = request;
+  const hash = createHash('sha256');
+  const pipe = createContentPipe();
+  using step = request.progress.step('Repacking', content.streamedBytes);
+  const decode = async (inner: AbortSignal): Promise<void> => {
+    const sink = orderedSink(async (data) => {
+      hash.update(data);
+      await pipe.write(data, inner);
+    });
+    await content.stream(sink, { jobs, signal: inner, onProgress: (bytes) => step.advance(bytes) });
+  };
+  const fill: PackContent['fill'] = async (_, into, inner) => {
+    await pipe.fill(into, inner);
+    return true;
+  };
+  let packed: PackedFile | undefined;
+  const encode = async (inner: AbortSignal): Promise<void> => {
+    packed = await packXz(path, { size: content.size, fill }, { ...packing(request), signal: inner });
+  };
+  await forEachParallel([decode, encode], (half, inner) => half(inner), { jobs: 2, signal });
+  if (!packed) throw new Error('packing ended without a result');
+  return { packed, sha256: hash.digest('hex') };
 }

@@ -8,7 +8,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
   static override summary =
     'Pack an xz file anew in small blocks, so that it can be decoded in parallel and read at any place.';
   static override description =
-    'For xz files that are one large block, such as those made with one thread. The content is decoded in order into the xz program (Debian package xz-utils); the new file appears when it has been decoded again and its size and SHA-256 are those of what was packed. It is some percent larger than the old one.';
+    'For xz files that are one large block, such as those made with one thread. The content is decoded in order and packed in parallel, in one pass; the new file appears when it has been decoded again and every block holds what was packed. It is some percent larger than the old one.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> disk.img.xz disk-blocks.img.xz',
     '<%= config.bin %> <%= command.id %> https://example.com/disk.img.xz disk.img.xz --preset 9e --block-size 32M',

@@ -1,25 +1,22 @@
-import { stat } from 'node:fs/promises';
 import { assertNotInput } from '../build/assert-not-input.js';
-import { openDiskContent } from '../build/disk-content.js';
-import { orderedSink } from '../build/ordered-sink.js';
-import { packXz } from '../build/xz-program.js';
-import { openFileSource } from '../io/file-source.js';
-import { hashSource, startHash } from '../io/hash-content.js';
+import { type FillDisk, diskContent, subtractRanges, totalLength } from '../build/disk-fill.js';
+import { type PackOptions, type PackedFile, packXz, verifyPacked } from '../build/pack-xz.js';
+import { type ErrorCode, TsbuilderError } from '../errors.js';
+import { lockDisk } from '../io/disk-lock.js';
 import { openOutputFile } from '../io/output-file.js';
+import type { Range } from '../probe/range.js';
 import type { Progress } from '../progress.js';
+import { type XzPacking, assertPacking } from '../xz/encode-options.js';
+import { freeRanges, surveyDisk } from './free/disk-survey.js';
+import { type PackInput, openPackInput } from './pack-input.js';
+import { lookAgain } from './second-look.js';
 
 /** A disk to pack, and how. */
-export interface PackRequest {
+export interface PackRequest extends XzPacking {
   /** Path of a disk image or block device, which is only read. */
   readonly input: string;
   /** Path of the new xz file. */
   readonly output: string;
-  /** Bytes of content in each block. */
-  readonly blockSize: number;
-  /** `0` to `9`, or one of these with an `e`. */
-  readonly preset: string;
-  /** The integrity check of each block. */
-  readonly check: 'none' | 'crc32' | 'crc64' | 'sha256';
   /** Blocks packed at once. */
   readonly jobs: number;
   /** Pack what the disk's filesystems do not use as zeros. */
@@ -48,34 +45,68 @@ export interface PackResult {
   readonly warnings: readonly string[];
 }
 
+/** What a survey ends with when it is the disk's content that is not understood. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['TSB_PARTITION_TABLE', 'TSB_FILESYSTEM']);
+
 /**
  * Packs a disk into an xz file of independent blocks. The new file appears when all of it is there and, with `verify`, has been
  * decoded to what was packed; the disk is never changed.
  *
- * @throws TSB_USAGE, TSB_NO_SPACE, TSB_CONTENT_CHANGED when the disk was written to meanwhile, TSB_CHECKSUM_MISMATCH when the new
- *   file holds something else, and the codes of opening the disk and of `openOutputFile`
+ * @throws TSB_USAGE, TSB_LOCKED when the disk is in use, TSB_NO_SPACE, TSB_CONTENT_CHANGED when the disk was written to meanwhile,
+ *   TSB_CHECKSUM_MISMATCH when the new file holds something else, and the codes of `openPackInput` and `openOutputFile`
  */
 export async function runPack(request: PackRequest): Promise<PackResult> {
-  const { input, progress, signal } = request;
+  const { input, progress, signal, verify } = request;
+  assertRequest(request);
   await assertNotInput(input, request.output, 'Choose another name for the output.');
   await using file = await openOutputFile(request.output, request);
-  await using source = await openFileSource(input);
-  await using content = await openDiskContent(source, { path: input, signal });
-  await packXz(file.tempPath, request, async (write) => {
-    using step = progress.step('Packing', content.streamedBytes);
-    const sink = orderedSink(write);
-    await content.stream(sink, { ...request, onProgress: (bytes) => step.advance(bytes) });
+  await using lock = await lockDisk(input);
+  await using source = await openPackInput(input, { scratchFor: file.path, signal });
+  const warnings = [...source.warnings];
+  const unused = request.sparsify ? await findUnused(source, { warnings, signal }) : [];
+  for (const warning of warnings) progress.warn(warning);
+  const ranges = subtractRanges(source.disk.size, source.ranges, unused);
+  const options = { ...request, name: file.path };
+  const packed = await packRanges(file.tempPath, { disk: source.disk, ranges }, options);
+  await lock.assertUnchanged();
+  if (verify) await verifyPacked(file.tempPath, packed, options);
+  await lookAgain(input, diskContent({ disk: source.disk, ranges }, { advance: () => undefined }), {
+    packed,
+    signal,
   });
-  const hasher = startHash();
-  {
-    await using packed = await openFileSource(file.tempPath);
-    await hashSource(packed, hasher, signal);
-  }
-  const packedSize = (await stat(file.tempPath)).size;
+  await lock.assertUnchanged();
   await file.commit();
-  const { sha512 } = hasher.digest();
-  return {
-    ...{ output: file.path, size: content.size, packedSize, sha512 },
-    ...{ freed: 0, zeroBlocks: 0, verified: false, warnings: [] },
-  };
+  const { size, packedSize, zeroBlocks, sha512 } = packed;
+  const freed = totalLength(source.ranges) - totalLength(ranges);
+  return { output: file.path, size, packedSize, sha512, freed, zeroBlocks, verified: verify, warnings };
+}
+
+function assertRequest(request: PackRequest): void {
+  assertPacking(request);
+  if (request.output !== '-') return;
+  throw new TsbuilderError('TSB_USAGE', 'standard output: a packed file is verified before it appears', {
+    hint: 'Name a file as the output.',
+  });
+}
+
+async function packRanges(path: string, disk: FillDisk, options: PackOptions): Promise<PackedFile> {
+  using step = options.progress.step('Packing', totalLength(disk.ranges));
+  return await packXz(path, diskContent(disk, step), options);
+}
+
+/** What nothing on the disk uses. What had to be left is added to `warnings`. A disk that cannot be understood is used throughout. */
+async function findUnused(
+  { disk }: PackInput,
+  { warnings, signal }: { readonly warnings: string[]; readonly signal: AbortSignal },
+): Promise<readonly Range[]> {
+  try {
+    const survey = await surveyDisk(disk, { signal });
+    for (const { name, content, left } of survey.regions)
+      if (left !== undefined) warnings.push(`${name} (${content}) is packed whole: ${left}`);
+    return freeRanges(survey);
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || !UNREADABLE.has(error.code)) throw error;
+    warnings.push(`all of the disk is packed: ${error.message}`);
+    return [];
+  }
 }

@@ -1,4 +1,5 @@
 import { TsbuilderError } from '../errors.js';
+import type { XzEncoderLibrary } from './encode-liblzma.js';
 
 /** How a decoder is made. */
 export interface DecoderOptions {
@@ -21,11 +22,13 @@ export interface BlockDecoder extends Disposable {
   decode(pieces: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array, void>;
 }
 
-/** A way to decode xz. */
+/** A way to decode xz, and perhaps to encode it. */
 export interface XzEngine {
   /** For messages and `--verbose`: which library, which version, from where. */
   readonly name: string;
   openDecoder(options: DecoderOptions): BlockDecoder;
+  /** Absent where only decoding goes through this library. */
+  readonly encoders?: XzEncoderLibrary | undefined;
 }
 
 let cached: { readonly wanted: string; readonly engine: Promise<XzEngine> } | undefined;

@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import { dirname, join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { type NativeFunction, type NativeLibrary, addressOf, loadNativeLibrary } from '../io/native.js';
+import { bindEncoder } from './encode-liblzma.js';
 import type { BlockDecoder, DecoderOptions, XzEngine } from './engine.js';
 import { LZMA, LzmaFailure, TELL_UNSUPPORTED_CHECK, memlimitFor } from './lzma-result.js';
 
@@ -100,6 +101,7 @@ function bindEngine(library: NativeLibrary): LoadedLiblzma | undefined {
     const engine: XzEngine = {
       name: `liblzma ${String(text)} (${library.name})`,
       openDecoder: (options) => new LiblzmaDecoder(liblzma, options),
+      encoders: bindEncoder(library),
     };
     return { engine, version };
   } catch {

@@ -1,9 +1,8 @@
-import { crc32 } from 'node:zlib';
 import type { ByteSource } from '../io/byte-source.js';
-import { type XzBlock, padTo4 } from './block-table.js';
+import type { XzBlock } from './block-table.js';
+import { encodeStreamEnd } from './encode-index.js';
 import { freeNow } from './free-now.js';
-import { encodeStreamFooter, encodeStreamHeader } from './stream-flags.js';
-import { encodeVli } from './vli.js';
+import { encodeStreamHeader } from './stream-flags.js';
 
 /** Largest read of compressed bytes at once. */
 const INPUT_CHUNK = 1024 * 1024;
@@ -44,14 +43,5 @@ export async function* oneBlockStream(input: BlockInput): AsyncGenerator<Uint8Ar
       freeNow(piece);
     }
   }
-  yield encodeStreamEnd(block, check);
-}
-
-/** The index with one record, and the footer (xz file format 1.2.1, sections 4 and 2.1.2). */
-function encodeStreamEnd(block: XzBlock, check: number): Uint8Array {
-  const records = [0, 1, ...encodeVli(block.unpaddedSize), ...encodeVli(block.uncompressedSize)];
-  const index = Buffer.alloc(padTo4(records.length) + 4);
-  index.set(records);
-  index.writeUInt32LE(crc32(index.subarray(0, -4)), index.length - 4);
-  return Buffer.concat([index, encodeStreamFooter(check, index.length)]);
+  yield encodeStreamEnd([block], check);
 }
