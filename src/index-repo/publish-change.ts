@@ -10,6 +10,8 @@ export interface Publisher {
   readonly dir: string;
   /** One for each key of the repository; the last signs `index.asc`. */
   readonly signers: readonly IndexSigner[];
+  /** Who may have signed the present index instead, while keys change. */
+  readonly formerSigners?: readonly IndexSigner[] | undefined;
   /** How many former revisions of a template stay, for clients that still hold an older index. */
   readonly keep: number;
   /** Milliseconds after which the signature no longer holds. */
@@ -39,9 +41,9 @@ export async function changeRepository<T>(
   edit: IndexEdit<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const { dir, signers } = publisher;
+  const { dir, signers, formerSigners = [] } = publisher;
   return withLock(lockPath(dir), { signal }, async () => {
-    const { sections } = await readPresentIndex(dir, await publicKeysOf(signers));
+    const { sections } = await readPresentIndex(dir, await publicKeysOf([...formerSigners, ...signers]));
     await endJournal(dir);
     await sweepRevisions(dir, { ...publisher, spares: () => true });
     try {

@@ -1,0 +1,97 @@
+import { constants, copyFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TsbuilderError } from '../../errors.js';
+import type { Publisher } from '../../index-repo/publish-change.js';
+import type { TemplateFields } from '../../index-repo/publish-entry.js';
+import { readPresentIndex } from '../../index-repo/publish-folder.js';
+import { publicKeysOf } from '../../index-repo/publish-signer.js';
+import { type PublishResult, assertPublishable, publishTemplate } from '../../index-repo/publish-template.js';
+import { tempName } from '../../io/temp-name.js';
+import type { Progress } from '../../progress.js';
+import { type PackRequest, runPack } from '../run-pack.js';
+import { type DiskFacts, inspectTemplate } from './inspect-template.js';
+import { assertWholeXz } from './template-content.js';
+
+/** What is said about a template; what is left out is found out from the disk. */
+type GivenFields = Omit<TemplateFields, 'arch' | 'size' | 'format'> & { readonly arch?: string | undefined };
+
+/** A disk to publish. What is not given is found out from the disk. */
+export interface AddRequest extends Pick<
+  PackRequest,
+  'blockSize' | 'preset' | 'check' | 'jobs' | 'sparsify'
+> {
+  readonly publisher: Publisher;
+  /** Path of the disk, or of one that is packed already; it is only read. */
+  readonly disk: string;
+  readonly fields: GivenFields;
+  /** Stop when it is known what would be published. */
+  readonly dryRun: boolean;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What is, or would be, published. */
+export interface AddResult {
+  readonly entry: TemplateFields;
+  /** Undefined for a dry run. */
+  readonly published?: PublishResult | undefined;
+}
+
+/**
+ * Publishes a disk: inspects it, packs it inside the repository's folder, and adds it to the signed index.
+ *
+ * @throws TSB_GUEST when the architecture cannot be told, TSB_INDEX_INVALID, TSB_SIGNATURE_*, before any work; and the codes of `runPack`
+ *   and `publishTemplate`
+ */
+export async function addDisk(request: AddRequest): Promise<AddResult> {
+  const { publisher, disk, fields, signal } = request;
+  const { dir, signers } = publisher;
+  const { sections } = await readPresentIndex(dir, await publicKeysOf(signers));
+  const facts = await inspectTemplate(disk, signal);
+  const entry = toFields(disk, fields, facts);
+  assertPublishable(entry, sections);
+  if (request.dryRun) return { entry };
+  const xzPath = join(dir, tempName(`${entry.name}.xz`));
+  try {
+    let sha512: string | undefined;
+    if (facts.packed) await takePacked(xzPath, request);
+    else sha512 = await pack(xzPath, request);
+    using _ = request.progress.step(`Publishing ${entry.name} in ${dir}`);
+    return { entry, published: await publishTemplate(publisher, { ...entry, xzPath, sha512 }, signal) };
+  } finally {
+    await rm(xzPath, { force: true });
+  }
+}
+
+function toFields(disk: string, fields: GivenFields, facts: DiskFacts): TemplateFields {
+  const arch = fields.arch ?? facts.arch;
+  if (arch === undefined) {
+    throw new TsbuilderError('TSB_GUEST', `${disk}: its architecture cannot be told`, {
+      hint: 'Say it with --arch.',
+    });
+  }
+  const { size, format } = facts;
+  return {
+    ...fields,
+    arch,
+    size,
+    format,
+    fullName: fields.fullName ?? facts.fullName,
+    osinfo: fields.osinfo ?? facts.osinfo,
+    expand: fields.expand ?? facts.expand,
+    lvexpand: fields.lvexpand ?? facts.lvexpand,
+  };
+}
+
+async function pack(output: string, request: AddRequest): Promise<string> {
+  const { sha512 } = await runPack({ ...request, input: request.disk, output, verify: true, force: false });
+  return sha512;
+}
+
+/** A file that is packed already is copied, so that the original stays, and decoded once. */
+async function takePacked(path: string, { disk, jobs, progress, signal }: AddRequest): Promise<void> {
+  await copyFile(disk, path, constants.COPYFILE_FICLONE);
+  signal.throwIfAborted();
+  using step = progress.step('Verifying');
+  await assertWholeXz(path, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
+}

@@ -1,0 +1,60 @@
+import { Flags } from '@oclif/core';
+import { durationFlag } from '../flags.js';
+import type { SignerRequest } from '../publish/repo/open-signers.js';
+import { passphraseFrom } from './passphrase.js';
+
+/** Which key signs: shared by the commands that write a repository. */
+export const signerFlags = {
+  key: Flags.string({
+    helpValue: 'FILE',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'file with the secret key (default: the one that repo init made, or what GnuPG has)',
+    helpGroup: 'SIGNING',
+  }),
+  'gpg-key': Flags.string({
+    helpValue: 'ID',
+    multiple: true,
+    multipleNonGreedy: true,
+    description: 'key of your GnuPG, whose agent asks for the passphrase',
+    helpGroup: 'SIGNING',
+  }),
+  'passphrase-file': Flags.string({
+    helpValue: 'FILE',
+    description:
+      'file with the passphrase of the key (default: $TSBUILDER_PASSPHRASE, or asked on a terminal)',
+    helpGroup: 'SIGNING',
+  }),
+  expires: durationFlag({
+    description: 'how long the signature holds (default: as long as the key)',
+    helpGroup: 'SIGNING',
+  }),
+};
+
+/** `--keep N`: how many former revisions stay. */
+export const keepFlag = Flags.integer({
+  helpValue: 'N',
+  min: 0,
+  max: 1000,
+  default: 1,
+  description: 'former revisions of each template that stay, for clients that still hold an older index',
+});
+
+/** What the flags of `signerFlags` ask for. */
+export function signerRequest(
+  flags: {
+    readonly key: string[] | undefined;
+    readonly 'gpg-key': string[] | undefined;
+    readonly 'passphrase-file': string | undefined;
+  },
+  signal: AbortSignal,
+): SignerRequest {
+  const passphraseFile = flags['passphrase-file'];
+  return {
+    keys: flags.key ?? [],
+    gpgKeys: flags['gpg-key'] ?? [],
+    passphraseFile,
+    passphrase: passphraseFrom(passphraseFile, signal),
+    signal,
+  };
+}
