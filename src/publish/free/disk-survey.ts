@@ -47,7 +47,8 @@ export async function surveyDisk(disk: ByteSource, options: SurveyOptions = {}):
   const table = await readPartitionTable(disk, { signal });
   if (!table) {
     const whole = { name: '/', offset: 0, length: disk.size };
-    return { size: disk.size, table: 'none', regions: await surveyPlace(disk, whole, signal) };
+    const regions = await surveyPlace(disk, whole, signal);
+    return { size: disk.size, table: 'none', regions: regions.sort((a, b) => a.offset - b.offset) };
   }
   const regions = surveyGaps(disk, table);
   for (const { number, role, offset, length, type } of table.partitions) {

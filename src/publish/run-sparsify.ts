@@ -1,0 +1,149 @@
+import { lstat, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { assertNotInput } from '../build/assert-not-input.js';
+import { assertOutputName } from '../build/assert-output-name.js';
+import { type DiskContent, openDiskContent } from '../build/disk-content.js';
+import { type ImageKind, imageKind } from '../build/disk-copy.js';
+import { writeDisk } from '../build/write-disk.js';
+import { TsbuilderError, errnoOf } from '../errors.js';
+import { assertFormat, convertImage } from '../image/convert-image.js';
+import { openRawWriter } from '../image/raw-writer.js';
+import { type DiskLock, lockDisk } from '../io/disk-lock.js';
+import { openFileSource } from '../io/file-source.js';
+import { assertFreeSpace } from '../io/free-space.js';
+import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import type { Progress } from '../progress.js';
+import { type DiskSurvey, freeRanges, surveyDisk } from './free/disk-survey.js';
+import { outsideFree } from './free/outside-free.js';
+import { punchFree } from './free/punch-free.js';
+
+/** Which disk to make smaller, and how. */
+export interface SparsifyRequest {
+  readonly input: string;
+  /** The new disk; undefined with `inPlace`. */
+  readonly output?: string | undefined;
+  readonly inPlace: boolean;
+  /** Format of the new disk; default: that of the disk. */
+  readonly format?: string | undefined;
+  /** Partitions that are left as they are. */
+  readonly ignore: readonly number[];
+  readonly dryRun: boolean;
+  readonly force: boolean;
+  readonly jobs: number;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What was found, and (but in a dry run) done. Bytes. */
+export interface SparsifyResult {
+  readonly output: string;
+  readonly survey: DiskSurvey;
+  /** What nothing on the disk uses, whether it took room before or not. */
+  readonly free: number;
+  /** What the disk's file occupied, and what the result does. */
+  readonly allocatedBefore: number;
+  readonly allocatedAfter?: number | undefined;
+}
+
+/**
+ * Makes free space of a raw or qcow2 disk take no room: in a copy, or in the disk itself. A raw disk gets holes in place; a
+ * qcow2 image is written anew and takes the place of the old one when it is complete.
+ *
+ * @throws TSB_USAGE for arguments that contradict each other, TSB_LOCKED when the disk is in use, TSB_CONTENT_CHANGED when it is
+ *   written to meanwhile, TSB_PARTITION_TABLE, and as writing disks
+ */
+export async function runSparsify(request: SparsifyRequest): Promise<SparsifyResult> {
+  const { input, signal, ignore } = request;
+  assertRequest(request);
+  const path = await diskPath(input);
+  if (request.output !== undefined) {
+    assertOutputName(request.output);
+    await assertNotInput(
+      path,
+      request.output,
+      'To change the disk itself: tsbuilder sparsify DISK --in-place',
+    );
+  }
+  const kind = await imageKind(path, signal);
+  await assertFormat(request.format ?? kind.format);
+  await using lock = await lockDisk(path);
+  await using source = await openFileSource(path);
+  await using content = await openDiskContent(source, { path, signal });
+  const survey = await surveyDisk(content.disk, { ignore, signal });
+  const ranges = freeRanges(survey);
+  const output = request.output ?? path;
+  const facts = {
+    output,
+    survey,
+    free: ranges.reduce((sum, { length }) => sum + length, 0),
+    allocatedBefore: await allocated(path),
+  };
+  if (request.dryRun) return facts;
+  for (const { name, left, content: what } of survey.regions)
+    if (left !== undefined && what !== 'none')
+      request.progress.warn(`${name} (${what}) is left as it is: ${left}`);
+  await lock.assertUnchanged();
+  if (request.inPlace && kind.format === 'raw') await punchFree(path, ranges, request);
+  else await writeSparse(request, { path: output, content, ranges, kind, lock });
+  return { ...facts, allocatedAfter: await allocated(output) };
+}
+
+function assertRequest({ inPlace, output, format }: SparsifyRequest): void {
+  if (inPlace === (output === undefined) && !(inPlace && format !== undefined)) return;
+  const why = !inPlace
+    ? 'the new disk needs a name'
+    : output === undefined
+      ? '--in-place keeps the format'
+      : '--in-place takes no second disk';
+  throw new TsbuilderError('TSB_USAGE', why, {
+    hint: 'tsbuilder sparsify DISK OUT, or tsbuilder sparsify DISK --in-place',
+  });
+}
+
+/** The disk's own name: a link to it stays one. */
+async function diskPath(name: string): Promise<string> {
+  const path = await realpath(name).catch((error: unknown) => {
+    const missing = errnoOf(error) === 'ENOENT';
+    throw new TsbuilderError('TSB_NOT_FOUND', `${name}: ${missing ? 'no such disk' : 'cannot be found'}`, {
+      cause: error,
+    });
+  });
+  if ((await lstat(path)).isFile()) return path;
+  throw new TsbuilderError('TSB_USAGE', `${name}: is not a file`, {
+    hint: 'Only disks in files can be made sparse.',
+  });
+}
+
+async function allocated(path: string): Promise<number> {
+  return (await stat(path)).blocks * 512;
+}
+
+interface SparseWork {
+  readonly path: string;
+  readonly content: DiskContent;
+  readonly ranges: ReturnType<typeof freeRanges>;
+  readonly kind: ImageKind;
+  readonly lock: DiskLock;
+}
+
+async function writeSparse(request: SparsifyRequest, work: SparseWork): Promise<void> {
+  const { progress, signal, jobs } = request;
+  const { path, content, ranges, kind, lock } = work;
+  const format = request.format ?? kind.format;
+  await using output = await openOutputFile(path, { force: request.inPlace || request.force });
+  const free = ranges.reduce((sum, { length }) => sum + length, 0);
+  const needed = Math.min(content.estimatedAllocation, content.size - free);
+  await assertFreeSpace(dirname(output.path), (format === 'raw' ? 1 : 2) * needed);
+  await using scratch = format === 'raw' ? undefined : await openScratchFile(path);
+  const raw = scratch?.tempPath ?? output.tempPath;
+  await using writer = await openRawWriter(raw, content.size);
+  await writeDisk(content, writer, { jobs, progress, signal, map: outsideFree(ranges) });
+  if (scratch) {
+    using _ = progress.step(`Writing the ${format} image`);
+    const options = kind.format === 'qcow2' && format === 'qcow2' ? kind.options : {};
+    await convertImage(raw, output.tempPath, { ...options, format, jobs, signal });
+  }
+  await lock.assertUnchanged();
+  signal.throwIfAborted();
+  await output.commit();
+}
