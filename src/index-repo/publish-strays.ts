@@ -51,7 +51,7 @@ async function namedFiles(dir: string): Promise<Set<string>> {
 }
 
 /** The files that `sections` name. */
-export function filesOf(sections: readonly IndexSection[]): string[] {
+function filesOf(sections: readonly IndexSection[]): string[] {
   return sections.flatMap(({ file, blocks }) => [file, blocks]).filter((name) => name !== undefined);
 }
 
