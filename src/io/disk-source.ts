@@ -17,6 +17,11 @@ export interface DiskSource extends ByteSource {
    * range's end; they may stop before it. Nothing is decoded or read as a whole to find out: what is not known is `data`.
    */
   extents(offset: number, length: number, signal?: AbortSignal): Promise<readonly DiskExtent[]>;
+  /**
+   * As `read`, into memory of the caller: all of `target` from `offset`. Once it has settled, nothing writes there any more. Absent where
+   * the bytes come in memory of their own.
+   */
+  readInto?(offset: number, target: Buffer, signal?: AbortSignal): Promise<void>;
   /** Brings a range into the cache, so that a later read of it is answered from there. Absent where there is no cache. */
   prefetch?(offset: number, length: number, signal?: AbortSignal): Promise<void>;
 }
@@ -54,6 +59,7 @@ export function sliceDisk(disk: DiskSource, start: number, length: number): Disk
   assertRange(disk, start, length);
   const inside = (offset: number, count: number): void =>
     assertRange({ name: disk.name, size: length }, offset, count);
+  const readInto = disk.readInto?.bind(disk);
   const prefetch = disk.prefetch?.bind(disk);
   return {
     name: disk.name,
@@ -67,6 +73,12 @@ export function sliceDisk(disk: DiskSource, start: number, length: number): Disk
       const extents = await disk.extents(start + offset, count, signal);
       return extents.map((extent) => ({ ...extent, offset: extent.offset - start }));
     },
+    ...(readInto && {
+      readInto(offset: number, target: Buffer, signal?: AbortSignal) {
+        inside(offset, target.length);
+        return readInto(start + offset, target, signal);
+      },
+    }),
     ...(prefetch && {
       prefetch(offset: number, count: number, signal?: AbortSignal) {
         inside(offset, count);

@@ -20,9 +20,10 @@ export function answerRead(to: Transmission, request: Request): Promise<void> {
 async function answerAtOnce(to: Transmission, request: Request): Promise<void> {
   const giveBack = await to.payload.take(request.length);
   try {
-    const data = await readExactly(to, request);
+    const { data, release } = await readExactly(to, request);
     to.counters.bytesServed += data.length;
     await to.output.send(simpleReply(request.cookie, ERRNO.none), data);
+    release();
   } finally {
     giveBack();
   }
@@ -85,10 +86,13 @@ async function sendPiece(
   const giveBack = await to.payload.take(piece.hole ? CHUNK_COST : Math.max(length, CHUNK_COST));
   try {
     const frame = { offset, length, last: offset + length === request.offset + request.length };
-    const chunk = piece.hole
-      ? [holeChunk(request.cookie, frame)]
-      : [dataChunkHead(request.cookie, frame), await readExactly(to, piece)];
-    sending.push(to.output.send(...chunk).then(giveBack));
+    if (piece.hole) {
+      sending.push(to.output.send(holeChunk(request.cookie, frame)).then(giveBack));
+    } else {
+      const { data, release } = await readExactly(to, piece);
+      const sent = to.output.send(dataChunkHead(request.cookie, frame), data);
+      sending.push(sent.then(release).then(giveBack));
+    }
     to.counters.bytesServed += length;
     return undefined;
   } catch (error) {
@@ -97,15 +101,24 @@ async function sendPiece(
   }
 }
 
+/** Bytes of the disk, and what to call when they have left. */
+interface Content {
+  readonly data: Uint8Array;
+  readonly release: () => void;
+}
+
 async function readExactly(
-  to: Transmission,
-  range: { readonly offset: number; readonly length: number },
-): Promise<Uint8Array> {
-  to.signal.throwIfAborted();
-  const { disk } = to.session.export;
-  const data = await disk.read(range.offset, range.length, to.signal);
-  if (data.length === range.length) return data;
-  throw new RangeError(
-    `${disk.name}: ${data.length} bytes came instead of ${range.length} at ${range.offset}`,
-  );
+  { session, buffers, signal }: Transmission,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): Promise<Content> {
+  signal.throwIfAborted();
+  const { disk } = session.export;
+  if (disk.readInto) {
+    const data = buffers.take(length);
+    await disk.readInto(offset, data, signal);
+    return { data, release: () => buffers.giveBack(data) };
+  }
+  const data = await disk.read(offset, length, signal);
+  if (data.length === length) return { data, release: () => undefined };
+  throw new RangeError(`${disk.name}: ${data.length} bytes came instead of ${length} at ${offset}`);
 }

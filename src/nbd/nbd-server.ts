@@ -6,6 +6,7 @@ import { type Agreed, negotiate } from './handshake.js';
 import type { NbdLimits, NbdServerOptions } from './nbd-options.js';
 import type { Session } from './negotiation.js';
 import { ProtocolViolation } from './protocol-violation.js';
+import { ReplyBuffers } from './reply-buffers.js';
 import { type Log, newServerLog } from './server-log.js';
 import { UnexpectedEnd } from './socket-input.js';
 import { transmit } from './transmission.js';
@@ -119,9 +120,10 @@ async function serveExport(wire: Wire, session: Session, { options, limits, sign
   if (signal.aborted) stop();
   const { counters, log } = options;
   const payload = new Budget(limits.payloadBytes);
+  const buffers = new ReplyBuffers(limits.payloadBytes);
   try {
     await transmit(
-      { session, output: wire.output, counters, log, payload, signal: gone.signal },
+      { session, output: wire.output, counters, log, payload, buffers, signal: gone.signal },
       { input: wire.input, maxRequests: limits.requests, stop: signal, drain, abandon: () => gone.abort() },
     );
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { Counters } from '../io/counters.js';
 import type { Budget } from './budget.js';
 import type { Session } from './negotiation.js';
+import type { ReplyBuffers } from './reply-buffers.js';
 import type { Log } from './server-log.js';
 import type { SocketOutput } from './socket-output.js';
 
@@ -12,6 +13,8 @@ export interface Transmission {
   readonly log: Log;
   /** Bytes of payload that may be in memory. */
   readonly payload: Budget;
+  /** Memory for that of replies. */
+  readonly buffers: ReplyBuffers;
   /** Aborted when nobody waits for the answers any more. */
   readonly signal: AbortSignal;
 }

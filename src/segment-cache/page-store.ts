@@ -190,7 +190,8 @@ export class PageStore {
     const spare = this.#spare.pop();
     if (spare) return spare;
     const pages = Math.max(1, Math.floor(Math.min(SLAB, this.capacity - this.#bytes) / PAGE));
-    const slab = Buffer.allocUnsafeSlow(pages * PAGE);
+    // Shared memory is not counted as growth for which the garbage collector has to run: a cache that fills is no garbage.
+    const slab = Buffer.from(new SharedArrayBuffer(pages * PAGE));
     for (let at = PAGE; at < slab.length; at += PAGE) this.#spare.push(slab.subarray(at, at + PAGE));
     return slab.subarray(0, PAGE);
   }

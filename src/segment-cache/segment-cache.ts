@@ -103,11 +103,18 @@ class SegmentCache implements DiskSource {
     signal?.throwIfAborted();
     assertRange(this, offset, length);
     const target = Buffer.allocUnsafeSlow(length);
+    await this.readInto(offset, target, signal);
+    return target;
+  }
+
+  async readInto(offset: number, target: Buffer, signal?: AbortSignal): Promise<void> {
+    const { length } = target;
+    signal?.throwIfAborted();
+    assertRange(this, offset, length);
     const missing = this.#copyHeld(offset, target);
     if (missing.length === 0) this.options.counters.cacheHits += 1;
     else await this.#readMissing(missing, signal);
     if (this.#readAhead.note(offset, length)) void this.#decodeAhead(offset + length).catch(() => undefined);
-    return target;
   }
 
   async extents(offset: number, length: number, signal?: AbortSignal): Promise<readonly DiskExtent[]> {

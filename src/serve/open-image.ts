@@ -37,6 +37,7 @@ export async function openImage(file: ImageFile, options: ServedDiskOptions): Pr
 
 /** `disk` with what there is to say about it. */
 export function servedDisk(disk: DiskSource, facts: Pick<ServedDisk, 'format' | 'protection'>): ServedDisk {
+  const readInto = disk.readInto?.bind(disk);
   const prefetch = disk.prefetch?.bind(disk);
   return {
     ...facts,
@@ -44,6 +45,7 @@ export function servedDisk(disk: DiskSource, facts: Pick<ServedDisk, 'format' | 
     size: disk.size,
     read: (offset, length, signal) => disk.read(offset, length, signal),
     extents: (offset, length, signal) => disk.extents(offset, length, signal),
+    ...(readInto && { readInto }),
     ...(prefetch && { prefetch }),
     [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
   };

@@ -9,6 +9,7 @@ import { readCompressedBlock } from './compressed-block.js';
 import { decodeBlock } from './decode-block.js';
 import { DICTIONARY_LIMIT } from './decode-xz.js';
 import { type BlockDecoder, loadXzEngine } from './engine.js';
+import { freeNow } from './free-now.js';
 import { REMEMBERED_BLOCK } from './zero-blocks.js';
 import { ZeroSurvey } from './zero-survey.js';
 
@@ -70,7 +71,9 @@ export function openXzSegments(
       zero &&= isAllZero(slice);
       yield slice;
     }
-    if (zero && whole && whole.length <= REMEMBERED_BLOCK) survey.learn(block, whole);
+    if (!whole) return;
+    if (zero && whole.length <= REMEMBERED_BLOCK) survey.learn(block, whole);
+    else freeNow(whole);
   }
   return {
     name: source.name,
