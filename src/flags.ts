@@ -165,6 +165,7 @@ export const blockCacheFlags = {
 /** How `ls` and `cat` open an image. */
 export const lookFlags = {
   partition: Flags.integer({ char: 'p', helpValue: 'N', min: 0, description: 'partition to look into' }),
+  format: inputFormatFlag({ aliases: ['input-format'] }),
   'require-verified': imageFlags['require-verified'],
   jobs: jobsFlag,
   ...sourceFlags,

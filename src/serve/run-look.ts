@@ -49,8 +49,8 @@ export async function openForLooking({ src, open }: LookRequest): Promise<DiskSo
   const options = { ...open, cacheBytes: CACHE_BYTES, counters: newCounters() };
   const location = await locateDisk(src);
   if (location.kind === 'template' || open.requireVerified) return openServedDisk(src, options);
-  const { http, progress, signal } = open;
-  const image = await openPlainImage(location, { http, progress, signal });
+  const { format, http, progress, signal } = open;
+  const image = await openPlainImage(location, { format, http, progress, signal });
   const { xz, source } = image;
   if (!xz) return openImage(image, options);
   return {

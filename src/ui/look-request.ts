@@ -3,6 +3,7 @@ import { clampJobs, defaultJobs } from '../io/native.js';
 import type { Progress } from '../progress.js';
 import { parseImagePart } from '../serve/image-part.js';
 import type { LookRequest } from '../serve/run-look.js';
+import type { ServedFormat } from '../serve/served-disk.js';
 import { type SourceFlagValues, templateQuery } from './template-query.js';
 
 /** The flags that `ls` and `cat` share. */
@@ -10,6 +11,7 @@ interface LookFlagValues extends SourceFlagValues {
   readonly arch?: string | undefined;
   readonly jobs?: number | undefined;
   readonly partition?: number | undefined;
+  readonly format?: ServedFormat | undefined;
   readonly 'require-verified': boolean;
 }
 
@@ -35,6 +37,7 @@ export function lookRequest(
     partition: partition ?? flags.partition,
     open: {
       jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      format: flags.format,
       requireVerified: flags['require-verified'],
       arch: flags.arch,
       templates: templateQuery(flags, command),

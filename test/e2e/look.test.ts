@@ -60,6 +60,27 @@ describe('ls', () => {
     );
   });
 
+  it('takes an image for what it is told to be', async () => {
+    // Whoever has a disk can write the header of a qcow2 image in front of its partitions.
+    const decoy = desk.file('decoy.img');
+    run('cp', ['--sparse=always', stage.template.raw, decoy]);
+    run('sh', ['-c', `printf 'QFI\\373' | dd of="$0" conv=notrunc status=none`, decoy]);
+    run('sh', ['-c', 'xz -1 -c "$0" > "$0.xz"', decoy]);
+    for (const args of [
+      ['decoy.img', '--format', 'raw'],
+      ['decoy.img', '--input-format', 'raw'],
+      ['decoy.img.xz', '--format', 'xz'],
+    ]) {
+      const { status, stdout, stderr } = await desk.run(['ls', ...args, '/etc']);
+      expect(status, stderr).toBe(0);
+      expect(stdout.toString().trimEnd().split('\n')).toEqual(byDebugfs('/etc'));
+    }
+    for (const args of [['decoy.img'], ['decoy.img.xz'], [packed, '--format', 'qcow2']]) {
+      const { summary } = failureOf(await desk.run(['ls', ...args, '/etc', '--json']));
+      expect(summary).toBe('5 TSB_IMAGE_INVALID');
+    }
+  });
+
   it('says what it cannot do', async () => {
     const failed = async (...args: string[]): Promise<ReturnType<typeof failureOf>> =>
       failureOf(await desk.run(['ls', ...args, '--json']));
