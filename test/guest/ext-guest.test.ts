@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { TsbuilderError } from '../../src/errors.js';
+import { writeFile } from '../../src/guest/edit-tree.js';
+import { extBase } from '../../src/guest/ext/ext-base.js';
+import { planCommit } from '../../src/guest/ext/plan-commit.js';
+import { runCommit } from '../../src/guest/ext/run-commit.js';
+import { openExtVolume } from '../../src/guest/ext/volume.js';
+import { openTree } from '../../src/guest/tree.js';
+import { type ByteSource, bytesSource } from '../../src/io/byte-source.js';
 import type { Guest } from '../../src/guest/guest.js';
 import { openExtGuest } from '../../src/guest/ext/open-ext-guest.js';
 import {
@@ -18,6 +26,9 @@ const open = (path: string, options: { fakeTime?: number } = {}): Promise<Guest>
   openExtGuest(path, { offset: OFFSET, ...options });
 
 const sha = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** The filesystem of an image as bytes in memory. */
+const sliceOf = (path: string): ByteSource => bytesSource(path, readFileSync(path).subarray(OFFSET));
 
 const TREE = {
   'etc/hostname': 'old\n',
@@ -303,9 +314,25 @@ describe('a commit that fails', () => {
     await using guest = await open(path);
     await guest.writeFile('/etc/hostname', 'x');
     await expect(guest.commit()).rejects.toMatchObject({
-      code: 'TSB_GUEST',
-      message: expect.stringContaining('e2fsck') as string,
+      code: 'TSB_FILESYSTEM',
+      message: expect.stringMatching(
+        /had faults before this change, which was not made: e2fsck found/,
+      ) as string,
+      hint: expect.stringContaining(`e2fsck -fy '${path}?offset=${OFFSET}'`) as string,
     });
+    expect(sha(path)).toBe(before);
+  });
+
+  it('does not blame the filesystem when that was clean before', async () => {
+    const path = makeExtImage(TREE);
+    const before = sha(path);
+    const tree = openTree(extBase(await openExtVolume(sliceOf(path))), 1);
+    await writeFile(tree, '/new', { content: 'x', attributes: {} });
+    const fault = new TsbuilderError('TSB_GUEST', 'not what was planned');
+    const committed = runCommit({ diskPath: path, offset: OFFSET, now: 1 }, await planCommit(tree), () =>
+      Promise.reject(fault),
+    );
+    await expect(committed).rejects.toBe(fault);
     expect(sha(path)).toBe(before);
   });
 });

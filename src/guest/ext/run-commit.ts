@@ -1,25 +1,21 @@
-import { existsSync } from 'node:fs';
-import { open, stat, symlink, writeFile } from 'node:fs/promises';
+import { stat, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { TsbuilderError, messageOf } from '../../errors.js';
+import { TsbuilderError } from '../../errors.js';
 import { type E2fsScratch, openE2fsScratch } from '../../io/e2fs-env.js';
-import { readFully } from '../../io/file-source.js';
 import type { FileContent } from '../guest.js';
 import type { PendingCommit } from '../pending-commit.js';
-import { ANY_STATUS, type ExtTarget, complaint, runE2fs } from './e2fs-run.js';
+import { assertClean, assertWasClean } from './check-clean.js';
+import { type ExtTarget, runE2fs } from './e2fs-run.js';
 import type { CommitPlan } from './plan-commit.js';
+import { UNDO, UNDO_REPAIR, readSuper, rollBack } from './roll-back.js';
 import { openUndoRoom } from './undo-room.js';
-
-const UNDO = 'undo';
-const UNDO_REPAIR = 'undo-repair';
-const SUPER_AT = 1024;
-const SUPER_LENGTH = 1024;
 
 /**
  * Runs the script of `plan` in one debugfs, then `e2fsck -fn`, then `check`. If any of them finds a fault, what debugfs
  * wrote is taken back, so that the filesystem is as it was, byte for byte; the caller can still do so afterwards.
  *
- * @throws TSB_NO_SPACE when the filesystem is full, TSB_GUEST with what debugfs or e2fsck said, whatever `check` throws
+ * @throws TSB_NO_SPACE when the filesystem is full, TSB_FILESYSTEM when it had faults before, TSB_GUEST with what debugfs or e2fsck said,
+ * whatever `check` throws
  */
 export async function runCommit(
   target: ExtTarget,
@@ -40,6 +36,7 @@ export async function runCommit(
     const takeBack = (): Promise<void> => rollBack(target, scratch, superblock);
     await writeAndCheck({ target, scratch, plan, check }).catch(async (error: unknown) => {
       await takeBack();
+      if (isGuestFault(error)) await assertWasClean(target, scratch);
       throw error;
     });
     return { undo: () => takeBack().finally(finish), finish };
@@ -47,6 +44,11 @@ export async function runCommit(
     await finish();
     throw error;
   }
+}
+
+/** The disk's own state can be behind it, and not what was to be done. */
+function isGuestFault(error: unknown): boolean {
+  return error instanceof TsbuilderError && ['TSB_GUEST', 'TSB_TOOL_FAILED'].includes(error.code);
 }
 
 async function writeAndCheck(what: {
@@ -58,7 +60,7 @@ async function writeAndCheck(what: {
   const { target, scratch, plan, check } = what;
   await runScript(target, scratch, plan.script);
   if (plan.leaves) await freeAttributes(target, scratch);
-  await checkClean(target, scratch);
+  await assertClean(target, scratch);
   await check();
 }
 
@@ -107,49 +109,4 @@ async function freeAttributes(target: ExtTarget, scratch: E2fsScratch): Promise<
     command: ['e2fsck', '-fp', '-z', UNDO_REPAIR, scratch.device],
     okStatus: [0, 1],
   });
-}
-
-async function checkClean(target: ExtTarget, scratch: E2fsScratch): Promise<void> {
-  const { status, stdout, stderr } = await runE2fs(target, scratch, {
-    command: ['e2fsck', '-fn', scratch.device],
-    okStatus: ANY_STATUS,
-    signal: target.signal,
-  });
-  if (status === 0) return;
-  throw new TsbuilderError(
-    'TSB_GUEST',
-    `${target.diskPath}: e2fsck found faults after the change (status ${status}): ${complaint(stdout, stderr)}`,
-  );
-}
-
-/**
- * Takes back what debugfs wrote. The superblock is restored from a copy, because e2undo does not put it at its place
- * when the filesystem begins inside a disk.
- */
-async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblock: Buffer): Promise<void> {
-  try {
-    for (const undo of [UNDO_REPAIR, UNDO].filter((name) => existsSync(join(scratch.folder, name)))) {
-      await runE2fs(target, scratch, {
-        command: ['e2undo', '-f', '-o', String(target.offset), undo, 'disk'],
-      });
-    }
-    await using handle = await open(target.diskPath, 'r+');
-    await handle.write(superblock, 0, superblock.length, target.offset + SUPER_AT);
-  } catch (error) {
-    throw new TsbuilderError(
-      'TSB_GUEST',
-      `${target.diskPath}: a failed change could not be taken back: ${messageOf(error)}`,
-      {
-        hint: 'The filesystem on this disk may be damaged.',
-        cause: error,
-      },
-    );
-  }
-}
-
-async function readSuper(target: ExtTarget): Promise<Buffer> {
-  await using handle = await open(target.diskPath, 'r');
-  const data = Buffer.alloc(SUPER_LENGTH);
-  await readFully(target.diskPath, handle, { data, offset: target.offset + SUPER_AT });
-  return data;
 }

@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TsbuilderError, messageOf } from '../../errors.js';
+import type { E2fsScratch } from '../../io/e2fs-env.js';
+import { readFully } from '../../io/file-source.js';
+import { type ExtTarget, runE2fs } from './e2fs-run.js';
+
+/** The undo file of debugfs, in the programs' working folder. */
+export const UNDO = 'undo';
+/** The undo file of e2fsck, which runs after it. */
+export const UNDO_REPAIR = 'undo-repair';
+
+const SUPER_AT = 1024;
+const SUPER_LENGTH = 1024;
+
+/**
+ * Takes back what debugfs and e2fsck wrote. The superblock is restored from a copy (`readSuper`), because e2undo does not put it at its
+ * place when the filesystem begins inside a disk.
+ *
+ * @throws TSB_GUEST when that fails
+ */
+export async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblock: Buffer): Promise<void> {
+  try {
+    for (const undo of [UNDO_REPAIR, UNDO].filter((name) => existsSync(join(scratch.folder, name)))) {
+      await runE2fs(target, scratch, {
+        command: ['e2undo', '-f', '-o', String(target.offset), undo, 'disk'],
+      });
+    }
+    await using handle = await open(target.diskPath, 'r+');
+    await handle.write(superblock, 0, superblock.length, target.offset + SUPER_AT);
+  } catch (error) {
+    throw new TsbuilderError(
+      'TSB_GUEST',
+      `${target.diskPath}: a failed change could not be taken back: ${messageOf(error)}`,
+      {
+        hint: 'The filesystem on this disk may be damaged.',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The filesystem's superblock as it is on the disk. */
+export async function readSuper(target: ExtTarget): Promise<Buffer> {
+  await using handle = await open(target.diskPath, 'r');
+  const data = Buffer.alloc(SUPER_LENGTH);
+  await readFully(target.diskPath, handle, { data, offset: target.offset + SUPER_AT });
+  return data;
+}
