@@ -241,7 +241,11 @@ async function assertRenewed(disk: ByteSource, target: IdTarget, plan: DiskIdPla
 function checker(path: string): { random: RandomSource; fail: (what: string) => never } {
   return {
     // Nothing is made of these.
-    random: { bytes: (length) => Buffer.alloc(length), uuid: () => '00000000-0000-4000-8000-000000000000' },
+    random: {
+      seeded: true,
+      bytes: (length) => Buffer.alloc(length),
+      uuid: () => '00000000-0000-4000-8000-000000000000',
+    },
     fail: (what) => {
       throw new TsbuilderError('TSB_INTERNAL', `${path}: after the disk got new ids, ${what}`);
     },

@@ -5,6 +5,8 @@ import { createHash, randomBytes } from 'node:crypto';
  * depend on which others ran before it.
  */
 export interface RandomSource {
+  /** Whether all bytes follow from a seed, so that the same is made again. */
+  readonly seeded: boolean;
   /** `length` bytes of the stream `label`, always from its beginning when the source is seeded. */
   bytes(length: number, label: string): Buffer;
   /** A random UUID (version 4, RFC 9562 section 5.4) of the stream `label`, lower case with dashes. */
@@ -13,7 +15,7 @@ export interface RandomSource {
 
 /** The operating system's generator: different bytes at every call, labels are ignored. */
 export function systemRandom(): RandomSource {
-  return randomSource((length) => randomBytes(length));
+  return randomSource(false, (length) => randomBytes(length));
 }
 
 /**
@@ -22,7 +24,7 @@ export function systemRandom(): RandomSource {
  * know the seed can tell them from random.
  */
 export function seededRandom(seed: string): RandomSource {
-  return randomSource((length, label) => {
+  return randomSource(true, (length, label) => {
     if (length === 0) return Buffer.alloc(0);
     const hash = createHash('shake256', { outputLength: length });
     for (const part of ['tsbuilder random stream 1', seed, label]) {
@@ -35,8 +37,8 @@ export function seededRandom(seed: string): RandomSource {
   });
 }
 
-function randomSource(bytes: (length: number, label: string) => Buffer): RandomSource {
-  return { bytes, uuid: (label) => formatUuid(bytes(16, label)) };
+function randomSource(seeded: boolean, bytes: (length: number, label: string) => Buffer): RandomSource {
+  return { seeded, bytes, uuid: (label) => formatUuid(bytes(16, label)) };
 }
 
 /** Sixteen bytes with the version and variant bits of a random UUID, as text. */

@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeHostKeys } from '../../../src/customize/accounts/host-keys.js';
-import { rsaKeyFrom } from '../../../src/customize/accounts/rsa-key.js';
 import { ed25519PrivateFile, mpintBytes, sshString } from '../../../src/customize/accounts/ssh-key-format.js';
 import { seededRandom, systemRandom } from '../../../src/io/random.js';
 import { run, scratchPath } from '../../helpers/guest-image.js';
@@ -44,6 +43,24 @@ describe('makeHostKeys', () => {
       ['a', 'a', 'b'].map((seed) => makeHostKeys(seededRandom(seed), 'c')),
     );
     expect(same).toEqual(one);
+    expect(one!.map(({ type }) => type)).toEqual(['ed25519', 'ecdsa']);
+    for (const [at, key] of other!.entries()) expect(key.publicLine).not.toBe(one![at]!.publicLine);
+  });
+
+  it('makes whole keys of any seed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.string(), async (seed) => {
+        const [ed25519, ecdsa] = await makeHostKeys(seededRandom(seed), 'c');
+        for (const key of [ed25519!, ecdsa!])
+          expect(derived(key.privateFile)).toBe(key.publicLine.split(' ').slice(0, 2).join(' '));
+        run('openssl', ['ec', '-check', '-noout'], ecdsa!.privateFile);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('never makes the same keys without a seed', async () => {
+    const [one, other] = await Promise.all([1, 2].map(() => makeHostKeys(systemRandom(), 'c')));
     for (const [at, key] of other!.entries()) expect(key.publicLine).not.toBe(one![at]!.publicLine);
   });
 });
@@ -68,27 +85,5 @@ describe('the format of private keys', () => {
     expect(mpintBytes(Buffer.from([0, 0, 0x7f]))).toEqual(Buffer.from([0x7f]));
     expect(mpintBytes(Buffer.from([0, 0x80]))).toEqual(Buffer.from([0, 0x80]));
     expect(mpintBytes(Buffer.alloc(3))).toEqual(Buffer.alloc(0));
-  });
-});
-
-describe('rsaKeyFrom', () => {
-  it('makes whole keys from any random bytes', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.string(), async (seed) => {
-        const random = seededRandom(seed);
-        const key = await rsaKeyFrom((length, label) => random.bytes(length, label), 1024);
-        expect(key.asymmetricKeyDetails).toMatchObject({ modulusLength: 1024, publicExponent: 65537n });
-        const pem = key.export({ format: 'pem', type: 'pkcs1' }).toString();
-        expect(run('openssl', ['rsa', '-check', '-noout'], pem)).toContain('RSA key ok');
-      }),
-      { numRuns: 8 },
-    );
-  });
-
-  it('also where the bytes are the least or the most there can be', async () => {
-    for (const fill of [0, 255]) {
-      const make = rsaKeyFrom((length, label) => Buffer.alloc(length, label === 'p' ? fill : 7), 1024);
-      expect((await make).asymmetricKeyDetails?.modulusLength).toBe(1024);
-    }
   });
 });
