@@ -29,7 +29,8 @@ export async function openServedDisk(src: string, options: ServedDiskOptions): P
   const { partition: number } = options;
   if (number === undefined) return disk;
   const partition = await orDispose(disk, () => openPartition(disk, number, options.signal));
-  return servedDisk(partition, disk);
+  const { format, protection } = disk;
+  return servedDisk(partition, { format, protection });
 }
 
 async function openPlainDisk(location: SourceLocation, options: ServedDiskOptions): Promise<ServedDisk> {

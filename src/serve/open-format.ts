@@ -22,6 +22,8 @@ export interface OpenedFormat {
   readonly protection: string;
   /** The first bytes of the disk, for less than a read of it takes. Absent where a read takes no more. */
   readonly peek?: ((length: number) => Promise<Uint8Array>) | undefined;
+  /** Where the blocks of an xz file are. */
+  readonly index?: XzIndex | undefined;
 }
 
 interface Bytes {
@@ -56,7 +58,7 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
     const disk = await openCachedDisk(openXzSegments(source, index), options);
     const { signal } = options;
     const peek = (length: number): Promise<Uint8Array> => peekXz(source, index, { length, signal });
-    return { disk, protection: protectionOf(index), peek };
+    return { disk, protection: protectionOf(index), peek, index };
   },
   async gzip({ source }, options) {
     const content = await inOnePass(source, options, async (pass) => {
@@ -94,6 +96,7 @@ export async function openMappedXz(
   return {
     disk: await openCachedDisk(content, options),
     protection: 'every block is checked against a block map',
+    index,
   };
 }
 

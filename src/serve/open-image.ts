@@ -32,11 +32,15 @@ export async function openImage(file: ImageFile, options: ServedDiskOptions): Pr
   const { format, protection } = outer;
   const inner = file.inner ?? (options.format === undefined ? undefined : 'raw');
   const opened = await orDispose(outer.disk, () => openInner(outer, inner, options.signal));
-  return servedDisk(opened, { format, protection: file.protection ?? protection });
+  const index = opened === outer.disk ? outer.index : undefined;
+  return servedDisk(opened, { format, protection: file.protection ?? protection, index });
 }
 
 /** `disk` with what there is to say about it. */
-export function servedDisk(disk: DiskSource, facts: Pick<ServedDisk, 'format' | 'protection'>): ServedDisk {
+export function servedDisk(
+  disk: DiskSource,
+  facts: Pick<ServedDisk, 'format' | 'protection' | 'index'>,
+): ServedDisk {
   const readInto = disk.readInto?.bind(disk);
   const prefetch = disk.prefetch?.bind(disk);
   return {

@@ -3,6 +3,7 @@ import type { Counters } from '../io/counters.js';
 import type { DiskSource } from '../io/disk-source.js';
 import type { HttpOptions } from '../io/http-client.js';
 import type { Progress } from '../progress.js';
+import type { XzIndex } from '../xz/xz-index.js';
 
 /** What a file can be, by its first bytes; what is nothing else is raw. */
 export type ServedFormat = 'raw' | 'xz' | 'gzip' | 'zstd' | 'qcow2';
@@ -13,6 +14,8 @@ export interface ServedDisk extends DiskSource {
   readonly format: ServedFormat;
   /** What has been verified, or will be before a byte is used: a sentence without its full stop. */
   readonly protection: string;
+  /** Where the blocks of the disk are in an xz file; undefined when it is in no xz file, or in a qcow2 image in one. */
+  readonly index?: XzIndex | undefined;
 }
 
 /** How a disk is opened. */

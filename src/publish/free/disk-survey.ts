@@ -11,6 +11,8 @@ export interface DiskRegion extends Range {
   readonly partition?: number | undefined;
   /** What is in it, in the words of `probeContent`: `ext4`, `vfat`, `swap`, `LVM2_member`, `unknown`; or `none`, `table`. */
   readonly content: string;
+  /** The filesystem's own name, as it is on the disk: anything. */
+  readonly label?: string | undefined;
   /** The filesystem's own numbers in bytes; of a logical volume in several pieces, the first piece has them. */
   readonly size?: number | undefined;
   readonly used?: number | undefined;

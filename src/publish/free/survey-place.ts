@@ -85,6 +85,7 @@ async function surveyVolume(
     partition,
     ...piece,
     content: content.name,
+    label: content.label,
     ...(index === 0 && sizesOf(content, findings)),
     freeRanges: free.filter(({ offset }) => offset >= piece.offset && offset < endOf(piece)),
     left: findings.left,
