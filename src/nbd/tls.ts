@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type TLSSocket, type TlsOptions, createSecureContext, createServer } from 'node:tls';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import type { Progress } from '../progress.js';
 import type { NbdTls } from './nbd-options.js';
-import { readPskFile } from './tls-psk.js';
+import { newServerLog } from './server-log.js';
+import { type TlsAttempt, certificateRefusal, handshakeFailure, newAttempt } from './tls-failure.js';
+import { type PskKeys, readPskFile } from './tls-psk.js';
 
 /**
  * What the server proves itself with. `certificates`: a folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem` (and
@@ -37,14 +40,18 @@ const PSK_CIPHERS = [
 ].join(':');
 
 /**
- * Reads the credentials and checks that they fit together.
+ * Reads the credentials and checks that they fit together. Warns of keys that others than their owner can get at. What OpenSSL says of a
+ * handshake that fails is a detail.
  *
  * @throws TSB_TLS when a file is missing, unreadable, or the key is not that of the certificate
  */
-export async function openNbdTls(credentials: TlsCredentials, mode: 'allow' | 'require'): Promise<OpenedTls> {
-  const psk = credentials.kind === 'psk' ? await readPskFile(credentials.path) : undefined;
+export async function openNbdTls(
+  credentials: TlsCredentials,
+  { mode, progress }: { readonly mode: 'allow' | 'require'; readonly progress: Progress },
+): Promise<OpenedTls> {
+  const keys = credentials.kind === 'psk' ? await readPskFile(credentials.path) : undefined;
   const options: TlsOptions = {
-    ...(credentials.kind === 'psk' ? pskOptions(psk ?? new Map()) : await readCertificates(credentials)),
+    ...(credentials.kind === 'psk' ? PSK_OPTIONS : await readCertificates(credentials)),
     minVersion: 'TLSv1.2',
     handshakeTimeout: HANDSHAKE_MS,
   };
@@ -56,17 +63,36 @@ export async function openNbdTls(credentials: TlsCredentials, mode: 'allow' | 'r
       cause: error,
     });
   }
-  return { mode, users: [...(psk?.keys() ?? [])], upgrade: (socket) => upgrade(socket, options) };
-}
-
-function pskOptions(keys: ReadonlyMap<string, Buffer>): TlsOptions {
+  await warnIfShared(credentials.kind === 'psk' ? source : join(source, SERVER_KEY), progress);
+  const detail = newServerLog((line) => progress.detail(line));
   return {
-    ciphers: PSK_CIPHERS,
-    honorCipherOrder: true,
-    dhparam: 'auto',
-    pskCallback: (_socket, user) => keys.get(user) ?? null,
+    mode,
+    users: [...(keys?.keys() ?? [])],
+    async upgrade(socket) {
+      try {
+        return await upgrade(socket, { options, keys });
+      } catch (error) {
+        const words = error instanceof TsbuilderError ? error.details['openssl'] : undefined;
+        if (words !== undefined) detail(`${messageOf(error)} (OpenSSL: ${String(words)})`);
+        throw error;
+      }
+    },
   };
 }
+
+const SERVER_KEY = 'server-key.pem';
+
+/** Whoever has the key can pass for the server, or for its client. */
+async function warnIfShared(path: string, progress: Progress): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  const shown = (mode & 0o777).toString(8).padStart(3, '0');
+  progress.warn(
+    `${path}: others than its owner can get at this secret key (mode ${shown}): chmod 600 '${path}'`,
+  );
+}
+
+const PSK_OPTIONS: TlsOptions = { ciphers: PSK_CIPHERS, honorCipherOrder: true, dhparam: 'auto' };
 
 async function readCertificates(credentials: {
   readonly folder: string;
@@ -76,10 +102,10 @@ async function readCertificates(credentials: {
   const [ca, cert, key, crl] = await Promise.all([
     readPem(folder, 'ca-cert.pem'),
     readPem(folder, 'server-cert.pem'),
-    readPem(folder, 'server-key.pem'),
+    readPem(folder, SERVER_KEY),
     readPem(folder, 'ca-crl.pem').catch(ignoreMissing),
   ]);
-  // A certificate that is asked for and not good is judged in `finish`, where the reason can be told.
+  // A certificate that is asked for and not good is judged in `upgrade`, where the reason can be told.
   return { ca, cert, key, crl, requestCert: verifyPeer, rejectUnauthorized: false };
 }
 
@@ -101,29 +127,36 @@ function ignoreMissing(error: unknown): undefined {
   throw error;
 }
 
+interface TlsSettings {
+  readonly options: TlsOptions;
+  readonly keys: PskKeys | undefined;
+}
+
 /** One TLS server for one connection: Node gives no other way to learn which connection a failed handshake was of. */
-function upgrade(socket: Duplex, options: TlsOptions): Promise<Duplex> {
+function upgrade(socket: Duplex, { options, keys }: TlsSettings): Promise<Duplex> {
+  const attempt = newAttempt(socket, { keyed: keys !== undefined });
   return new Promise((resolve, reject) => {
-    const server = createServer(options);
-    const fail = (error: Error, secure?: TLSSocket): void => {
+    const server = createServer({ ...options, ...(keys && { pskCallback: chooseKey(keys, attempt) }) });
+    const fail = (error: TsbuilderError, secure?: TLSSocket): void => {
       secure?.destroy();
       socket.destroy();
-      reject(new TsbuilderError('TSB_TLS', `TLS handshake: ${messageOf(error)}`, { cause: error }));
+      reject(error);
     };
-    server.once('tlsClientError', fail);
+    server.once('tlsClientError', (error) => fail(handshakeFailure(attempt, error)));
     server.once('secureConnection', (secure) => {
       // From here on the stream is its reader's; until that listens, an error must not be nobody's.
       secure.on('error', () => undefined);
-      if (options.requestCert && !secure.authorized) {
-        fail(new Error(`the client's certificate is not accepted: ${refusal(secure)}`), secure);
-      } else resolve(secure);
+      if (options.requestCert && !secure.authorized) fail(certificateRefusal(attempt, secure), secure);
+      else resolve(secure);
     });
     server.emit('connection', socket);
   });
 }
 
-/** Why: OpenSSL's verdict, by Node's types an Error and in fact often its name; it says nothing of a certificate that is missing. */
-function refusal(secure: TLSSocket): string {
-  if (Object.keys(secure.getPeerCertificate()).length === 0) return 'there is none';
-  return messageOf(secure.authorizationError);
+function chooseKey(keys: PskKeys, attempt: TlsAttempt): NonNullable<TlsOptions['pskCallback']> {
+  return (_socket, name) => {
+    const key = keys.get(name);
+    attempt.user = { name, known: key !== undefined };
+    return key ?? null;
+  };
 }

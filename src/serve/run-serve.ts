@@ -26,7 +26,9 @@ export async function runServe(request: ServeRequest): Promise<ServeResult> {
   const counters = newCounters();
   const begin = performance.now();
   await using pidfile = request.pidfile === undefined ? undefined : await openPidfile(request.pidfile);
-  const tls = request.tls && (await openNbdTls(request.tls.credentials, request.tls.mode));
+  const tls =
+    request.tls &&
+    (await openNbdTls(request.tls.credentials, { mode: request.tls.mode, progress: request.progress }));
   await using disks = await openExports(request, counters, ending);
   const { exports } = disks;
   const state = (): ServerState => ({ counters, sources: exports, uptimeMs: performance.now() - begin });
