@@ -101,7 +101,7 @@ async function hasPrograms(files: GuestFiles): Promise<boolean> {
 }
 
 /** Without what is only the /usr of another system and looks like a root because it has a /bin and an /etc. */
-export function withoutParts<R extends GuestRoot>(roots: readonly R[]): R[] {
+export function withoutParts<R extends Pick<GuestRoot, 'volume' | 'mounts'>>(roots: readonly R[]): R[] {
   const parts = roots.flatMap(({ mounts }) =>
     mounts.flatMap(({ mountPoint, volume }) => (mountPoint === '/usr' && volume ? [volume] : [])),
   );

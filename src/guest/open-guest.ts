@@ -1,4 +1,5 @@
 import { openFileSource } from '../io/file-source.js';
+import type { Progress } from '../progress.js';
 import { chooseRoot } from './choose-root.js';
 import { type ExtGuestOptions, openExtGuest } from './ext/open-ext-guest.js';
 import { type GuestPartition, type GuestRoot, findRoots } from './find-root.js';
@@ -7,11 +8,15 @@ import { inspectGuest } from './inspect.js';
 import { mountedGuest } from './mounted/mounted-guest.js';
 import { reachableFiles } from './mounted/mounted-files.js';
 import { mountAll } from './mounted/open-files.js';
+import { warnOfAbsent } from './mounted/warn-absent.js';
 import type { PartGuest } from './pending-commit.js';
 import type { GuestVolume } from './volume.js';
 
 /** How a guest is opened: the part of {@link ExtGuestOptions} that does not say where. */
-export type OpenGuestOptions = Pick<ExtGuestOptions, 'fakeTime' | 'sync' | 'signal'>;
+export interface OpenGuestOptions extends Pick<ExtGuestOptions, 'fakeTime' | 'sync' | 'signal'> {
+  /** Told, once for each, where something is read below the mount point of what is not on the disk. */
+  readonly progress?: Pick<Progress, 'warn'> | undefined;
+}
 
 /** A raw disk, and where its partitions are. */
 export interface GuestDisk<P extends GuestPartition = GuestPartition> {
@@ -74,7 +79,7 @@ export async function openRoot(
   root: GuestRoot,
   options: OpenGuestOptions = {},
 ): Promise<Guest> {
-  const { fakeTime, sync, signal } = options;
+  const { fakeTime, sync, progress, signal } = options;
   const opened: PartGuest[] = [];
   const open = async (volume: GuestVolume, within?: ExtGuestOptions['within']): Promise<PartGuest> => {
     const guest = await openExtGuest(path, { fakeTime, sync, signal, ...volume.range, within });
@@ -87,7 +92,8 @@ export async function openRoot(
       open(volume, { root: rootGuest, point }),
     );
     if (table.mounts.length + table.absent.length === 1) return rootGuest;
-    return mountedGuest(table, await inspectGuest(reachableFiles(table)));
+    const enterAbsent = warnOfAbsent((message) => progress?.warn(message));
+    return mountedGuest({ ...table, enterAbsent }, await inspectGuest(reachableFiles(table)));
   } catch (error) {
     for (const guest of opened) await guest[Symbol.asyncDispose]();
     throw error;

@@ -1,5 +1,5 @@
 import { TsbuilderError } from '../errors.js';
-import type { FileStat, GuestFiles } from '../guest/guest.js';
+import type { FileStat, GuestEntry, GuestFiles } from '../guest/guest.js';
 import { printable } from '../io/printable.js';
 
 const CHUNK = 1024 * 1024;
@@ -37,20 +37,21 @@ export async function* listFiles(
 ): AsyncGenerator<ListedFile, void> {
   const from = absolute(path);
   const stat = await files.stat(from);
-  if (stat.type === 'directory') yield* walk({ files, options, seen: new Set([stat.id]) }, from);
+  if (stat.type === 'directory') yield* walk({ files, options, from, seen: new Set([stat.id]) }, from);
   else yield await listOne(files, from);
 }
 
 interface Walk {
   readonly files: GuestFiles;
   readonly options: ListOptions;
+  /** Where it began. */
+  readonly from: string;
   readonly seen: Set<number | undefined>;
 }
 
 async function* walk(state: Walk, folder: string): AsyncGenerator<ListedFile, void> {
-  const { files, options, seen } = state;
-  const details = options.details || options.recursive;
-  for (const { name, rawName, stat, rawTarget } of await files.entries(folder, { details })) {
+  const { options, seen } = state;
+  for (const { name, rawName, stat, rawTarget } of await entriesOf(state, folder)) {
     const rawPath = joined(rawBytes(folder), rawName);
     yield { rawPath, rawName, stat, rawTarget };
     if (!options.recursive || stat?.type !== 'directory') continue;
@@ -63,6 +64,21 @@ async function* walk(state: Walk, folder: string): AsyncGenerator<ListedFile, vo
       yield* walk(state, joined(folder, name));
     }
   }
+}
+
+/** What is in a folder; nothing where it is one below that is a filesystem of its own which cannot be read. */
+async function entriesOf({ files, options, from }: Walk, folder: string): Promise<GuestEntry[]> {
+  try {
+    return await files.entries(folder, { details: options.details || options.recursive });
+  } catch (error) {
+    if (folder === from || !isOtherFilesystem(error)) throw error;
+    options.onSkip(error.message);
+    return [];
+  }
+}
+
+function isOtherFilesystem(error: unknown): error is TsbuilderError {
+  return error instanceof TsbuilderError && error.details['reason'] === 'other-filesystem';
 }
 
 async function listOne(files: GuestFiles, path: string): Promise<ListedFile> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { bytesSource } from '../../src/io/byte-source.js';
 import { opaqueDisk } from '../../src/io/disk-source.js';
+import type { GuestFiles } from '../../src/guest/guest.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { silentProgress } from '../../src/progress.js';
 import { openImageFiles } from '../../src/serve/image-files.js';
@@ -8,6 +9,7 @@ import { type ListedFile, fileContent, listFiles, printableBytes } from '../../s
 import { formatListing, listingObject } from '../../src/ui/file-listing.js';
 import { makeDisk, run } from '../helpers/disk.js';
 import { makeFat } from '../helpers/disk-content.js';
+import { GROUP, makeMountedDisk } from '../helpers/mounted-disk.js';
 import { MIB, type TreeSpec, makeTree, scratchPath } from '../helpers/guest-image.js';
 
 /** A GPT disk with partitions of 8 MiB from 1 MiB on: a tree makes an ext4 filesystem, 'fat' and 'nothing' what they say. */
@@ -61,7 +63,7 @@ describe('openImageFiles', () => {
   it('does not guess', async () => {
     await expect(open(makeImage([SYSTEM, SYSTEM]))).rejects.toMatchObject({
       code: 'TSB_GUEST',
-      message: expect.stringContaining('partitions 1, 2') as string,
+      message: expect.stringMatching(/partition 1, partition 2$/) as string,
     });
     await expect(open(makeImage([{ a: 'x' }, { b: 'x' }]))).rejects.toMatchObject({ code: 'TSB_GUEST' });
   });
@@ -96,6 +98,125 @@ describe('openImageFiles', () => {
     expect(warnings).toEqual([expect.stringContaining('was not unmounted')]);
   });
 });
+
+const VAR = '22222222-2222-4222-8222-222222222222';
+
+/** A GPT disk of a system whose /var, /srv, /usr and /data are, in this order, ext4, FAT, another ext4 and not on the disk. */
+function makeComposed(): string {
+  const fstab = [
+    `UUID=${VAR} /var ext4 defaults 0 2`,
+    '/dev/vda3 /srv/fat vfat defaults 0 2',
+    '/dev/vda4 /usr auto defaults 0 2',
+    'UUID=dead-beef /data ext4 defaults 0 2',
+  ];
+  const path = makeImage([
+    {
+      ...SYSTEM,
+      'etc/fstab': fstab.join('\n'),
+      'etc/in': { link: '/data/below' },
+      'data/below': 'hidden\n',
+      'srv/fat/covered': 'x',
+      usr: { dir: 0o755 },
+      'var/covered': 'x',
+    },
+    { 'log/messages': 'a log\n', up: { link: '../etc/hostname' } },
+    'fat',
+    { 'bin/true': 'x', 'etc/local': 'x' },
+  ]);
+  run('tune2fs', ['-U', VAR, `${path}?offset=${9 * MIB}`]);
+  return path;
+}
+
+/** Opens the files of an image, with the warnings so far. */
+async function look<T>(
+  path: string,
+  work: (files: GuestFiles, warnings: string[]) => Promise<T>,
+): Promise<T> {
+  const warnings: string[] = [];
+  await using disk = opaqueDisk(await openFileSource(path));
+  const progress = { ...silentProgress, warn: (text: string) => void warnings.push(text) };
+  return await work((await openImageFiles(disk, { progress })).files, warnings);
+}
+
+describe('a system of several filesystems', () => {
+  it('is read as one', async () => {
+    await look(makeComposed(), async (files, warnings) => {
+      const paths = async (path: string): Promise<string[]> =>
+        (await collect(listFiles(files, path, QUIETLY))).map(({ rawPath }) => rawPath);
+      expect(await paths('/var')).toEqual(['/var/log', '/var/lost+found', '/var/up']);
+      expect(await paths('/usr')).toEqual(['/usr/bin', '/usr/etc', '/usr/lost+found']);
+      expect(Buffer.concat(await collect(fileContent(files, '/var/up'))).toString()).toBe('one\n');
+      await expect(paths('/srv/fat')).rejects.toMatchObject({
+        code: 'TSB_GUEST',
+        message: expect.stringContaining('partition 3, which holds vfat') as string,
+      });
+      expect(warnings).toEqual([]);
+    });
+  });
+
+  it('is one partition where one is named', async () => {
+    await using disk = opaqueDisk(await openFileSource(makeComposed()));
+    const { files } = await openImageFiles(disk, { partition: 1, progress: silentProgress });
+    expect(await files.list('/var')).toEqual(['covered']);
+  });
+
+  it('leaves out, when all is listed, what cannot be read', async () => {
+    await look(makeComposed(), async (files) => {
+      const skipped: string[] = [];
+      const onSkip = (message: string): void => void skipped.push(message);
+      const listed = await collect(listFiles(files, '/', { details: false, recursive: true, onSkip }));
+      const paths = listed.map(({ rawPath }) => rawPath);
+      expect(paths).toEqual(
+        expect.arrayContaining(['/srv/fat', '/usr/bin/true', '/var/log/messages', '/data/below']),
+      );
+      expect(paths.filter((path) => path.includes('covered'))).toEqual([]);
+      expect(skipped).toEqual([
+        expect.stringMatching(/^\/srv\/fat in .*: \/srv\/fat is another filesystem that cannot be reached/),
+      ]);
+    });
+  });
+
+  it('says once when it reads below what is not on the disk', async () => {
+    const warning = /^\/data: the guest mounts UUID=dead-beef at \/data .* the guest does not see$/;
+    const image = makeComposed();
+    for (const read of [
+      (files: GuestFiles) => files.readFile('/data/below'),
+      (files: GuestFiles) => files.readFile('/etc/in'),
+      (files: GuestFiles) => files.entries('/data/'),
+      (files: GuestFiles) => files.exists('/data/nothing'),
+    ]) {
+      await look(image, async (files, warnings) => {
+        await files.entries('/', { details: true });
+        expect(warnings).toEqual([]);
+        await read(files);
+        await read(files);
+        expect(warnings).toEqual([expect.stringMatching(warning)]);
+      });
+    }
+  });
+
+  it('may be on LVM volumes', async () => {
+    const fstab = `/dev/mapper/vg--0-root / ext4 defaults 0 1\n/dev/${GROUP}/home /home ext4 defaults 0 2\n`;
+    const { path, partitions } = makeMountedDisk(
+      { mib: 1 },
+      {
+        lvm: [
+          { name: 'root', tree: { ...SYSTEM, 'etc/fstab': fstab, home: { dir: 0o755 } } },
+          { name: 'home', tree: { 'me/file': 'x' } },
+        ],
+      },
+    );
+    const lines = partitions.map(({ offset, length }) => `start=${offset / 512}, size=${length / 512}`);
+    run('sh', ['-c', `printf 'label: dos\n%s\n%s\n' "$1" "$2" | sfdisk -q "$0"`, path, ...lines]);
+    await look(path, async (files) => expect(await files.list('/home/me')).toEqual(['file']));
+    expect(await open(path)).toBe(2);
+    await expect(open(path, 2)).rejects.toMatchObject({
+      message: expect.stringContaining('LVM') as string,
+    });
+  });
+});
+
+const QUIETLY = { details: false, recursive: false, onSkip: () => undefined };
 
 const TREE: TreeSpec = {
   'etc/hostname': 'one\n',

@@ -24,7 +24,7 @@ export interface MountTable<F extends GuestFiles = GuestFiles> {
   /** All of them, the root first, parents before what is mounted in them. */
   readonly mounts: readonly Mount<F>[];
   readonly absent: readonly AbsentMount[];
-  /** Called when `path` goes below the mount point of one of these: throws, or lets the folder on the disk be used. */
+  /** Called when `path` goes below the mount point of one of these, or what is in it is listed: throws, or lets the folder on the disk be used. */
   readonly enterAbsent: (absent: AbsentMount, path: string) => void;
 }
 

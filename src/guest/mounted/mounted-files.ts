@@ -16,6 +16,13 @@ export function reachableFiles(table: MountTable): GuestFiles {
 
 function filesInMounts(table: MountTable): GuestFiles {
   const find = (path: string): ReturnType<typeof findMounted> => findMounted(table, path, 'links');
+  const findFolder = async (path: string): ReturnType<typeof findMounted> => {
+    const place = await find(path);
+    // Its own name is in another filesystem, what is in it is not.
+    const absent = table.absent.find(({ point }) => point === place.path);
+    if (absent) table.enterAbsent(absent, path);
+    return place;
+  };
   return {
     name: table.root.files.name,
     async exists(path) {
@@ -46,11 +53,11 @@ function filesInMounts(table: MountTable): GuestFiles {
     },
     realPath: async (path) => (await resolveMounted(table, path, 'links')).path,
     async list(path) {
-      const { files, inner } = await find(path);
+      const { files, inner } = await findFolder(path);
       return files.list(inner);
     },
     async entries(path, options) {
-      const folder = await find(path);
+      const folder = await findFolder(path);
       const entries = await folder.files.entries(folder.inner, options);
       return Promise.all(entries.map((entry) => shownEntry(table, folder, entry)));
     },

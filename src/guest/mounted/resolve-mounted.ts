@@ -86,8 +86,7 @@ async function lookAt<F extends GuestFiles>(
 
 /** What is known of a file of `mount`, with a number that is unique in the whole guest. */
 export function globalStat(table: MountTable, mount: Mount, stat: FileStat): FileStat {
-  const { id } = stat;
-  return id === undefined ? stat : { ...stat, id: id + table.mounts.indexOf(mount) * FILES_OF_ONE };
+  return { ...stat, id: stat.id + table.mounts.indexOf(mount) * FILES_OF_ONE };
 }
 
 async function lstatOrNothing(files: GuestFiles, inner: string): Promise<FileStat | undefined> {
