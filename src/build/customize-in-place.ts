@@ -14,7 +14,9 @@ import {
   type CustomizeDone,
   type CustomizeMeans,
   type CustomizeWork,
+  NOTHING_DONE,
   beginCustomizing,
+  doneSoFar,
 } from './customize-work.js';
 import { openDiskContent } from './disk-content.js';
 import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
@@ -94,7 +96,7 @@ async function changeItself(
   // Nothing of it is left to a later flush; one at the end is as good as many between.
   await using handle = await open(path, 'r+');
   await handle.sync();
-  return resultOf(state, { output: path, format: 'raw', backup: undefined });
+  return { ...doneSoFar(state), output: path, format: 'raw', backup: undefined };
 }
 
 async function changeCopy(
@@ -113,13 +115,13 @@ async function changeCopy(
   const raw = scratch?.tempPath ?? output.tempPath;
   await copyToRaw({ path, kind }, raw, { jobs, progress, signal });
   await lock.assertUnchanged();
-  const { diskIds, ...done } = await customizeRaw(raw, work, means);
+  const done = await customizeRaw(raw, work, means);
   if (scratch) await repack(raw, output.tempPath, { jobs, progress, signal, kind });
   await lock.assertUnchanged();
   signal.throwIfAborted();
   const backup = inPlace && request.backup ? await keepBackup(path) : undefined;
   await commitOr(() => output.commit(), backup);
-  return resultOf(done, { output: target, format: kind.format, backup: backup?.path, diskIds });
+  return { ...done, output: target, format: kind.format, backup: backup?.path };
 }
 
 /** Does all to a copy that nobody sees yet. New ids come last: what the operations write may name the old ones. */
@@ -128,11 +130,9 @@ async function customizeRaw(
   work: CustomizeWork,
   means: CustomizeMeans,
 ): Promise<CustomizeDone & Pick<CustomizeResult, 'diskIds'>> {
-  const nothing: CustomizeDone = { done: [], secrets: [], rootLogin: undefined };
-  const { done, secrets, rootLogin } =
-    work.stages.length > 0 ? await customizeDisk(raw, work, means) : nothing;
+  const done = work.stages.length > 0 ? await customizeDisk(raw, work, means) : NOTHING_DONE;
   const diskIds = work.diskIds === 'new' ? await renewDiskIds(raw, means) : undefined;
-  return { done, secrets, rootLogin, diskIds };
+  return { ...done, diskIds };
 }
 
 /** What would be done to a disk. */
@@ -193,13 +193,6 @@ async function outputPath(disk: string, output: string): Promise<string> {
   assertOutputName(output);
   await assertNotInput(disk, output, 'To change the disk itself, leave --output away.');
   return resolve(output);
-}
-
-function resultOf(
-  { done, secrets, rootLogin }: CustomizeDone,
-  where: Pick<CustomizeResult, 'output' | 'format' | 'backup' | 'diskIds'>,
-): CustomizeResult {
-  return { ...where, done, secrets, rootLogin };
 }
 
 async function repack(

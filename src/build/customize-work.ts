@@ -1,5 +1,5 @@
 import type { CustomizeSettings } from '../customize/customize-list.js';
-import type { CustomizeContext } from '../customize/operation-kind.js';
+import type { CustomizeContext, HostKeyFingerprint } from '../customize/operation-kind.js';
 import type { CustomizeStage } from '../customize/plan-customize.js';
 import type { RootLogin } from '../customize/root-login.js';
 import type { OpenApplianceSession } from '../guest/appliance-session.js';
@@ -56,6 +56,8 @@ export interface CustomizeDone {
   /** One line for each operation. */
   readonly done: readonly string[];
   readonly secrets: readonly MadeSecret[];
+  /** The host keys that were made. */
+  readonly hostKeys: readonly HostKeyFingerprint[];
   /** Whether root can log in with a password now; undefined where that is not known. */
   readonly rootLogin: RootLogin | undefined;
 }
@@ -69,19 +71,44 @@ export interface CustomizeState {
   readonly prepare?: ((guest: Guest) => Promise<void>) | undefined;
   readonly done: string[];
   readonly secrets: MadeSecret[];
+  hostKeys: readonly HostKeyFingerprint[];
   rootLogin: RootLogin | undefined;
 }
 
 /** Begins the work: nothing is done yet. */
-export function beginCustomizing(work: CustomizeWork, means: CustomizeMeans): CustomizeState {
-  const secrets: MadeSecret[] = [];
+export function beginCustomizing(
+  work: CustomizeWork,
+  means: CustomizeMeans,
+  prepare?: CustomizeState['prepare'],
+): CustomizeState {
   const context: CustomizeContext = {
     random: means.random,
     now: means.fakeTime ?? Math.floor(Date.now() / 1000),
     warn: (message) => means.progress.warn(message),
-    secret: (label, value) => secrets.push({ label, value }),
+    secret: (label, value) => state.secrets.push({ label, value }),
+    hostKeys: (keys) => {
+      state.hostKeys = keys;
+    },
     passwordCrypto: work.settings.passwordCrypto,
     signal: means.signal,
   };
-  return { work, means, context, done: [], secrets, rootLogin: undefined };
+  const state: CustomizeState = {
+    work,
+    means,
+    context,
+    prepare,
+    done: [],
+    secrets: [],
+    hostKeys: [],
+    rootLogin: undefined,
+  };
+  return state;
 }
+
+/** What the work has come to. */
+export function doneSoFar({ done, secrets, hostKeys, rootLogin }: CustomizeState): CustomizeDone {
+  return { done, secrets, hostKeys, rootLogin };
+}
+
+/** Where there was nothing to do to a guest. */
+export const NOTHING_DONE: CustomizeDone = { done: [], secrets: [], hostKeys: [], rootLogin: undefined };

@@ -12,6 +12,7 @@ import {
   type CustomizeState,
   type CustomizeWork,
   beginCustomizing,
+  doneSoFar,
 } from './customize-work.js';
 
 /**
@@ -27,8 +28,7 @@ export async function customizeDisk(
   const state = beginCustomizing(work, means);
   const systems = await findSystemsIn(path, means.signal);
   await customizeSystem(path, systemMeant(path, systems, work.root), state);
-  const { done, secrets, rootLogin } = state;
-  return { done, secrets, rootLogin };
+  return doneSoFar(state);
 }
 
 /**

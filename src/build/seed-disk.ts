@@ -7,7 +7,9 @@ import {
   type CustomizeDone,
   type CustomizeMeans,
   type CustomizeWork,
+  NOTHING_DONE,
   beginCustomizing,
+  doneSoFar,
 } from './customize-work.js';
 import type { BuildPlan } from './plan-build.js';
 import { customizeSystem } from './run-customize.js';
@@ -42,9 +44,9 @@ export async function seedDisk(path: string, options: SeedOptions): Promise<Seed
   ): Promise<CustomizeDone> => {
     const prepare = async (guest: Guest): Promise<void> =>
       void seeded.set(root, await seedGuest(guest, { random, machineId: plan.machineId }));
-    const state = { ...beginCustomizing({ ...work, stages }, options), prepare };
+    const state = beginCustomizing({ ...work, stages }, options, prepare);
     await customizeSystem(path, root, state);
-    return state;
+    return doneSoFar(state);
   };
   const meant = work.stages.length > 0 ? systemMeant(path, systems, work.root) : onlyOne(systems, options);
   const others = systems.roots.filter((root) => root !== meant);
@@ -54,8 +56,7 @@ export async function seedDisk(path: string, options: SeedOptions): Promise<Seed
     { path, partitions: systems.partitions },
     { random, fakeTime, signal, warn: (message) => progress.warn(message) },
   );
-  const { done, secrets, rootLogin } = customized ?? { done: [], secrets: [], rootLogin: undefined };
-  return { done, secrets, rootLogin, seeded: [...[...seeded.values()].flat(), ...esp] };
+  return { ...(customized ?? NOTHING_DONE), seeded: [...[...seeded.values()].flat(), ...esp] };
 }
 
 /** The system that the summary speaks of. */

@@ -3,6 +3,13 @@ import type { Guest, GuestFiles } from '../guest/guest.js';
 import type { GuestOs } from '../guest/inspect.js';
 import type { RandomSource } from '../io/random.js';
 
+/** A host key of the guest, as ssh shows it to those who log in for the first time. */
+export interface HostKeyFingerprint {
+  readonly type: 'ed25519' | 'ecdsa' | 'rsa';
+  /** `SHA256:` and base64, as `ssh-keygen -l` prints it. */
+  readonly fingerprint: string;
+}
+
 /** What an operation may use besides the guest. */
 export interface CustomizeContext {
   readonly random: RandomSource;
@@ -12,6 +19,8 @@ export interface CustomizeContext {
   warn(message: string): void;
   /** Hands over a secret that was made here (a random password), to be shown once or stored where the user said. */
   secret(label: string, value: string): void;
+  /** Tells which host keys the guest has now: those told before are gone. */
+  hostKeys(keys: readonly HostKeyFingerprint[]): void;
   readonly passwordCrypto?: 'yescrypt' | 'sha512' | 'sha256' | 'md5' | undefined;
   readonly signal?: AbortSignal | undefined;
 }

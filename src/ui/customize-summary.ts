@@ -15,8 +15,8 @@ export function idLines(renewed: RenewedIds | undefined): Line[] {
   ];
 }
 
-/** What was done to a guest: a line for each operation, then whether root can log in. */
-export function customizeLines({ done, rootLogin }: CustomizeDone): Line[] {
+/** What was done to a guest: a line for each operation, then its new host keys and whether root can log in. */
+export function customizeLines({ done, hostKeys, rootLogin }: CustomizeDone): Line[] {
   const logins = {
     locked: 'locked: give it a password with --root-password, or log in as another user',
     open: 'WITHOUT a password: give it one with --root-password',
@@ -25,6 +25,7 @@ export function customizeLines({ done, rootLogin }: CustomizeDone): Line[] {
   const login = rootLogin && logins[rootLogin];
   return [
     ...done.map((text): Line => ['Done', text]),
+    ...hostKeys.map(({ type, fingerprint }): Line => ['Host key', `${fingerprint} (${type.toUpperCase()})`]),
     ...(login === undefined ? [] : [['Root login', login] as const]),
   ];
 }

@@ -1,7 +1,7 @@
 import { openExtGuest } from '../../src/guest/ext/open-ext-guest.js';
 import type { Guest } from '../../src/guest/guest.js';
 import { seededRandom } from '../../src/io/random.js';
-import type { CustomizeContext } from '../../src/customize/operation-kind.js';
+import type { CustomizeContext, HostKeyFingerprint } from '../../src/customize/operation-kind.js';
 import { OFFSET, type TreeSpec, debugfsWrite, fsck, makeExtImage } from './guest-image.js';
 import { GUEST_TREES } from './guest-trees.js';
 
@@ -35,20 +35,24 @@ export const DEBIAN: TreeSpec = {
 export interface Told {
   readonly warnings: string[];
   readonly secrets: [string, string][];
+  readonly fingerprints: HostKeyFingerprint[];
 }
 
 /** A context that keeps what it is told. */
 export function tellingContext(more: Partial<CustomizeContext> = {}): CustomizeContext & Told {
   const warnings: string[] = [];
   const secrets: [string, string][] = [];
+  const fingerprints: HostKeyFingerprint[] = [];
   return {
     random: seededRandom('test'),
     now: 1_700_000_000,
     warn: (message) => warnings.push(message),
     secret: (label, value) => secrets.push([label, value]),
+    hostKeys: (keys) => fingerprints.push(...keys),
     ...more,
     warnings,
     secrets,
+    fingerprints,
   };
 }
 
@@ -71,5 +75,6 @@ export async function customized(
     await guest[Symbol.asyncDispose]();
     throw error;
   }
-  return { guest, path, warnings: told.warnings, secrets: told.secrets };
+  const { warnings, secrets, fingerprints } = told;
+  return { guest, path, warnings, secrets, fingerprints };
 }

@@ -57,6 +57,7 @@ export async function apply(guest: Guest, name: FileOperationName, text: string)
     now: NOW,
     warn: (message) => warnings.push(message),
     secret: () => undefined,
+    hostKeys: () => undefined,
   };
   const kind = FILE_OPERATIONS[name] as unknown as FileOperationKind<unknown>;
   await kind.apply(guest, kind.parse(text), context);

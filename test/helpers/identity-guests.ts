@@ -31,6 +31,7 @@ export function testContext(): CustomizeContext & { warnings: string[] } {
     warnings,
     warn: (message) => warnings.push(message),
     secret: () => undefined,
+    hostKeys: () => undefined,
   };
 }
 

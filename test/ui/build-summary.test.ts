@@ -34,6 +34,7 @@ const result: BuildResult = {
   seeded: [],
   done: [],
   secrets: [],
+  hostKeys: [],
   rootLogin: undefined,
   layout: { table: 'none', sectorSize: undefined, partitions: [] },
 };

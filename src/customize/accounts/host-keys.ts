@@ -8,12 +8,17 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { RandomSource } from '../../io/random.js';
-import { type SshPublicKey, ed25519PrivateFile, mpintBytes, publicKeyLine } from './ssh-key-format.js';
+import type { HostKeyFingerprint } from '../operation-kind.js';
+import {
+  type SshPublicKey,
+  ed25519PrivateFile,
+  keyFingerprint,
+  mpintBytes,
+  publicKeyLine,
+} from './ssh-key-format.js';
 
-/** A host key as the two files that sshd reads. */
-export interface HostKey {
-  /** As in the file's name: `ssh_host_TYPE_key`. */
-  readonly type: 'ed25519' | 'ecdsa' | 'rsa';
+/** A host key as the two files that sshd reads, `ssh_host_TYPE_key` and that with `.pub`. */
+export interface HostKey extends HostKeyFingerprint {
   readonly privateFile: string;
   readonly publicLine: string;
 }
@@ -83,11 +88,9 @@ function ed25519Files(
 ): HostKey {
   const jwk = secret.export({ format: 'jwk' });
   const [seed, publicKey] = [field(jwk, 'd'), field(jwk, 'x')];
-  return {
-    type: 'ed25519',
-    privateFile: ed25519PrivateFile({ seed, publicKey }, { comment, check }),
-    publicLine: publicKeyLine({ type: 'ssh-ed25519', fields: [publicKey] }, comment),
-  };
+  const key: SshPublicKey = { type: 'ssh-ed25519', fields: [publicKey] };
+  const privateFile = ed25519PrivateFile({ seed, publicKey }, { comment, check });
+  return { type: 'ed25519', privateFile, ...publicHalf(key, comment) };
 }
 
 function ecdsaFiles(secret: KeyObject, comment: string): HostKey {
@@ -96,14 +99,18 @@ function ecdsaFiles(secret: KeyObject, comment: string): HostKey {
   const point = Buffer.concat([Buffer.of(4), field(jwk, 'x'), field(jwk, 'y')]);
   const key: SshPublicKey = { type: 'ecdsa-sha2-nistp256', fields: [Buffer.from('nistp256'), point] };
   const pem = secret.export({ format: 'pem', type: 'sec1' }).toString();
-  return { type: 'ecdsa', privateFile: pem, publicLine: publicKeyLine(key, comment) };
+  return { type: 'ecdsa', privateFile: pem, ...publicHalf(key, comment) };
 }
 
 function rsaFiles(secret: KeyObject, comment: string): HostKey {
   const jwk = publicJwk(secret);
   const fields = [mpintBytes(field(jwk, 'e')), mpintBytes(field(jwk, 'n'))];
   const pem = secret.export({ format: 'pem', type: 'pkcs1' }).toString();
-  return { type: 'rsa', privateFile: pem, publicLine: publicKeyLine({ type: 'ssh-rsa', fields }, comment) };
+  return { type: 'rsa', privateFile: pem, ...publicHalf({ type: 'ssh-rsa', fields }, comment) };
+}
+
+function publicHalf(key: SshPublicKey, comment: string): Pick<HostKey, 'publicLine' | 'fingerprint'> {
+  return { publicLine: publicKeyLine(key, comment), fingerprint: keyFingerprint(key) };
 }
 
 function publicJwk(secret: KeyObject): JsonWebKey {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** A public key as its type and the fields behind the type's name (RFC 4253 section 6.6, RFC 5656, RFC 8709). */
 export interface SshPublicKey {
   readonly type: string;
@@ -24,6 +26,12 @@ export function mpintBytes(unsigned: Uint8Array): Buffer {
 /** The line of a `.pub` file, with its end. */
 export function publicKeyLine(key: SshPublicKey, comment: string): string {
   return `${key.type} ${publicBlob(key).toString('base64')} ${comment}\n`;
+}
+
+/** `SHA256:` and the hash of the key in base64 without padding, as `ssh-keygen -l` prints it. */
+export function keyFingerprint(key: SshPublicKey): string {
+  const hash = createHash('sha256').update(publicBlob(key)).digest('base64');
+  return `SHA256:${hash.replace(/=+$/, '')}`;
 }
 
 /**

@@ -16,7 +16,7 @@ export const sshHostKeys: FileOperationKind<true> = {
   schema: v.literal(true),
   parse: () => true,
   describe: () => 'make new SSH host keys',
-  async apply(guest, _, { random }) {
+  async apply(guest, _, context) {
     if (!(await guest.exists(FOLDER))) {
       throw new TsbuilderError(
         'TSB_GUEST',
@@ -27,10 +27,11 @@ export const sshHostKeys: FileOperationKind<true> = {
         },
       );
     }
-    const keys = await makeHostKeys(random, `root@${await hostName(guest)}`);
+    const keys = await makeHostKeys(context.random, `root@${await hostName(guest)}`);
     for (const name of await guest.list(FOLDER))
       if (HOST_KEY_FILE.test(name)) await guest.remove(`${FOLDER}/${name}`);
     for (const key of keys) await writeKey(guest, key);
+    context.hostKeys(keys.map(({ type, fingerprint }) => ({ type, fingerprint })));
   },
 };
 

@@ -22,7 +22,9 @@ const TREE = {
 
 describe('ssh-host-keys', () => {
   it('puts new pairs in place of all others', async () => {
-    const { guest, path } = await customized(TREE, [operation(sshHostKeys, '')], { random: systemRandom() });
+    const { guest, path, fingerprints } = await customized(TREE, [operation(sshHostKeys, '')], {
+      random: systemRandom(),
+    });
     await using _ = guest;
     const pairs = TYPES.flatMap((type) => [`ssh_host_${type}_key`, `ssh_host_${type}_key.pub`]);
     expect(await guest.list('/etc/ssh')).toEqual([...pairs, 'sshd_config']);
@@ -37,6 +39,8 @@ describe('ssh-host-keys', () => {
       const derived = run('ssh-keygen', ['-y', '-P', '', '-f', copy]);
       expect(derived.split(' ').slice(0, 2).join(' ').trim()).toBe(line.split(' ').slice(0, 2).join(' '));
       expect(line).toMatch(/ root@web1\.example\.com\n$/);
+      const [, fingerprint] = run('ssh-keygen', ['-l', '-f', copy]).split(' ');
+      expect(fingerprints).toContainEqual({ type, fingerprint });
     }
   });
 
