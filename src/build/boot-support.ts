@@ -6,7 +6,7 @@ import { partitionPurpose } from './partition-types.js';
 export interface BootSupport {
   /** It has an EFI system partition. */
   readonly uefi: boolean;
-  /** Its first sector has a program. */
+  /** Its first sector has a program, and the signature without which firmware does not start it. */
   readonly bios: boolean;
   /** Whose program that is, where its bytes tell: `grub`, `syslinux`, `lilo`, `windows`. */
   readonly biosLoader: string | undefined;
@@ -14,6 +14,8 @@ export interface BootSupport {
 
 /** Bytes of a master boot record that can be a program. */
 const CODE = 440;
+
+const SECTOR = 512;
 
 /** Words that each boot program has in it. */
 const MARKS: readonly (readonly [string, string])[] = [
@@ -33,8 +35,11 @@ export async function readBootSupport(
 ): Promise<BootSupport> {
   const { partitions, signal } = layout;
   const uefi = partitions.some(({ type }) => partitionPurpose(type) === 'EFI system');
-  if (disk.size < 512) return { uefi, bios: false, biosLoader: undefined };
-  const code = Buffer.from(await disk.read(0, CODE, signal));
+  const nothing = { uefi, bios: false, biosLoader: undefined };
+  if (disk.size < SECTOR) return nothing;
+  const sector = Buffer.from(await disk.read(0, SECTOR, signal));
+  if (sector.readUInt16BE(SECTOR - 2) !== 0x55aa) return nothing;
+  const code = sector.subarray(0, CODE);
   const text = code.toString('latin1');
   const bios = code.some((byte) => byte !== 0);
   return { uefi, bios, biosLoader: MARKS.find(([mark]) => text.includes(mark))?.[1] };

@@ -1,12 +1,22 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
 import { TsbuilderError } from '../errors.js';
-import { jobsFlag, sourceFlags } from '../flags.js';
+import { inputFormatFlag, jobsFlag, sourceFlags } from '../flags.js';
 
 function wholeDisksOnly(asked: string, disk: string): TsbuilderError {
   return new TsbuilderError('TSB_USAGE', `${asked}: a disk is inspected as a whole, not one partition`, {
     hint: `tsbuilder inspect ${disk} shows what is on each.`,
   });
+}
+
+function nothingKnown(src: string): TsbuilderError {
+  return new TsbuilderError(
+    'TSB_GUEST',
+    `${src}: there is no partition table on it and no filesystem that is known`,
+    {
+      hint: 'It may be empty, encrypted, no disk at all, or in another format than raw, qcow2, xz, gzip and zstd.',
+    },
+  );
 }
 
 export default class Inspect extends BaseCommand<typeof Inspect> {
@@ -17,6 +27,7 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
   static override examples = [
     '<%= config.bin %> <%= command.id %> disk.qcow2',
     '<%= config.bin %> <%= command.id %> debian-12 --json',
+    '<%= config.bin %> <%= command.id %> --format raw disk.img',
     {
       description: 'The distribution in an image on a server, without downloading it',
       command:
@@ -31,6 +42,7 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
     }),
   };
   static override flags = {
+    format: inputFormatFlag({ aliases: ['input-format'] }),
     'require-verified': Flags.boolean({
       description: 'refuse an image whose content is not verified by a signature',
     }),
@@ -48,6 +60,7 @@ export default class Inspect extends BaseCommand<typeof Inspect> {
     if (request.partition !== undefined) throw wholeDisksOnly(args.src, request.src);
     await using disk = await openForLooking(request);
     const found = await inspectDisk(disk, signal);
+    if (found.table === 'none' && found.volumes.length === 0) throw nothingKnown(args.src);
     this.log(formatInspection(found));
     return { src: args.src, ...found };
   }

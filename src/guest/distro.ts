@@ -46,6 +46,11 @@ const FAMILIES: Readonly<Record<string, DistroFamily>> = {
   cirros: 'cirros',
 };
 
+/** Undefined for a name that is in no table, whatever a guest calls itself (`constructor`). */
+function familyOf(id: string): DistroFamily | undefined {
+  return Object.hasOwn(FAMILIES, id) ? FAMILIES[id] : undefined;
+}
+
 const MAX_BYTES = 65536;
 
 /** The text of a small file, or undefined when there is none, it is too large or it is not a regular file. */
@@ -78,7 +83,7 @@ function fromOsRelease(values: Map<string, string>): Distro | undefined {
   const id = values.get('ID')?.toLowerCase();
   if (!id) return undefined;
   const like = (values.get('ID_LIKE') ?? '').toLowerCase().split(/\s+/);
-  const family = [id, ...like].map((name) => FAMILIES[name]).find((name) => name !== undefined);
+  const family = [id, ...like].map(familyOf).find((name) => name !== undefined);
   return {
     id,
     family: family ?? 'other',
@@ -163,9 +168,10 @@ function redhatId(line: string): string | undefined {
     Rocky: 'rocky',
     Oracle: 'ol',
   };
-  return words[line.split(' ')[0] ?? ''];
+  const word = line.split(' ')[0] ?? '';
+  return Object.hasOwn(words, word) ? words[word] : undefined;
 }
 
 function distro(id: string, facts: { name: string; version: string; codename?: string }): Distro {
-  return { id, family: FAMILIES[id] ?? 'other', codename: '', ...facts };
+  return { id, family: familyOf(id) ?? 'other', codename: '', ...facts };
 }

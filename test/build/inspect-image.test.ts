@@ -71,6 +71,9 @@ describe('inspectDisk', () => {
       ['U', 'L', 'L', 'S'],
     );
     patch(path, 100, Buffer.from('GRUB '));
+    patch(path, 510, Buffer.from([0, 0]));
+    expect((await inspect(path)).boot).toEqual({ uefi: true, bios: false, biosLoader: undefined });
+    patch(path, 510, Buffer.from([0x55, 0xaa]));
     const found = await inspect(path);
     expect(found).toMatchObject({ table: 'gpt', boot: { uefi: true, bios: true, biosLoader: 'grub' } });
     expect(found.systems).toEqual([

@@ -76,7 +76,27 @@ describe('tsbuilder inspect', () => {
     expect(Object.keys(parsed.systems[0] ?? {})).toContain('mounts');
   });
 
+  it('takes an image for what it is told to be', async () => {
+    // Whoever has a disk can write the header of a qcow2 image in front of its partitions.
+    const disk = makeDisk();
+    run('sh', ['-c', `printf 'QFI\\373\\0\\0\\0\\3' | dd of="$0" conv=notrunc status=none`, disk]);
+    run('xz', ['-1', '-k', disk]);
+    for (const words of [
+      [disk, '--format', 'raw'],
+      [disk, '--input-format', 'raw'],
+      [`${disk}.xz`, '--format', 'xz'],
+    ])
+      expect((await inspect(...words)).result).toMatchObject({ systems: [{ root: '1', distro: 'debian' }] });
+    for (const words of [[disk], [`${disk}.xz`], [makeDisk(), '--format', 'qcow2']]) {
+      await captureOutput(() => Inspect.run(words, config));
+      expect(process.exitCode).toBe(5);
+    }
+    process.exitCode = undefined;
+  });
+
   it.each([
+    ['random bytes', () => madeOf('/dev/urandom'), 8, 'no partition table on it and no filesystem'],
+    ['zeros', () => madeOf('/dev/zero'), 8, 'no partition table on it and no filesystem'],
     ['a partition', () => `${makeDisk()}:1`, 2, 'a disk is inspected as a whole'],
     ['what is not there', () => scratchPath('nothing.img'), 3, 'nothing.img'],
   ])('refuses %s', async (_, src, exitCode, message) => {
@@ -86,6 +106,13 @@ describe('tsbuilder inspect', () => {
     process.exitCode = undefined;
   });
 });
+
+function madeOf(device: string): string {
+  const path = scratchPath('bytes.img');
+  // Never a signature of a partition table, not even by chance.
+  run('sh', ['-c', 'head -c 1M "$0" | tr -d "\\125" | head -c 512K > "$1"', device, path]);
+  return path;
+}
 
 function converted(disk: string, name: string, command: readonly [string, ...string[]]): string {
   const [program, ...args] = command;

@@ -16,6 +16,16 @@ const inspect = (tree: TreeSpec): ReturnType<typeof inspectGuest> =>
   withFiles(makeExtImage(tree), inspectGuest);
 
 describe('inspectGuest', () => {
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('is not misled by %s', async (word) => {
+    const shell = { 'bin/sh': elf(62) };
+    const modern = await inspect({ ...shell, 'etc/os-release': `ID=${word}\nID_LIKE="${word} x"\n` });
+    expect(modern.distro).toMatchObject({ id: word.toLowerCase(), family: 'other' });
+    const lsb = await inspect({ ...shell, 'etc/lsb-release': `DISTRIB_ID=${word}\n` });
+    expect(lsb.distro).toMatchObject({ id: word.toLowerCase(), family: 'other' });
+    const old = await inspect({ ...shell, 'etc/redhat-release': `${word} release 6.1 (X)\n` });
+    expect(old.distro).toMatchObject({ id: 'rhel', family: 'redhat', version: '6.1' });
+  });
+
   it.each([
     ['DEBIAN_12', 'debian 12 bookworm', 'debian x86_64 systemd apt'],
     ['UBUNTU_1204', 'ubuntu 12.04 precise', 'debian i386 upstart apt'],
