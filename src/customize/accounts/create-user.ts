@@ -1,5 +1,6 @@
 import type { Guest } from '../../guest/guest.js';
 import type { CustomizeContext } from '../operation-kind.js';
+import { warnOfOtherKeysFile } from './authorized-keys-file.js';
 import { parseGroup } from './group.js';
 import { readAccounts, readPasswd, writeAccounts } from './guest-accounts.js';
 import { makeHome } from './home-folder.js';
@@ -48,7 +49,10 @@ export async function createUser(guest: Guest, spec: UserSpec, context: Customiz
   await prepareHome(guest, { ...owner, defs, warn });
   if (!(await guest.exists(shell))) warn(`the shell of ${name}, ${shell}, is not in ${guest.name}`);
   if (spec.sudo === 'nopasswd') await writeSudoRule(guest, name, warn);
-  if (keys.length > 0) await installKeys(guest, owner, keys);
+  if (keys.length > 0) {
+    await installKeys(guest, owner, keys);
+    await warnOfOtherKeysFile(guest, owner, warn);
+  }
   if (spec.password) await setPassword(guest, { user: name, selector: spec.password }, context);
 }
 

@@ -1,5 +1,7 @@
+import { posix } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
+import { authorizedKeysFile } from './authorized-keys-file.js';
 import type { PasswdEntry } from './passwd.js';
 import { type PublicKey, keyIdentity } from './public-key.js';
 
@@ -27,8 +29,8 @@ export async function installKeys(
       },
     );
   }
-  const folder = `${home.replace(/\/+$/, '')}/.ssh`;
-  const file = `${folder}/authorized_keys`;
+  const file = authorizedKeysFile(user);
+  const folder = posix.dirname(file);
   if (!(await guest.exists(folder))) await guest.mkdir(folder, { mode: 0o700, uid, gid });
   const exists = await guest.exists(file);
   const old = exists ? (await guest.readFile(file, { maxBytes: MAX_BYTES })).toString('latin1') : '';

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import { isAccountName } from '../accounts/account-file.js';
 import { requireUser } from '../accounts/guest-accounts.js';
+import { warnOfOtherKeysFile } from '../accounts/authorized-keys-file.js';
 import { installKeys } from '../accounts/install-keys.js';
 import { type KeySelector, describeKeys, parseKeySelector, readKeys } from '../accounts/key-selector.js';
 import { oneLine, textOrObject } from '../text-or-object.js';
@@ -37,9 +38,10 @@ export const sshInject: FileOperationKind<SshInjectValue> = {
   parse,
   hostFiles: ({ keys }) => (keys.from === 'file' ? [{ path: keys.file }] : []),
   describe: ({ user, keys }) => `let ${describeKeys(keys)} log in as ${user} over SSH`,
-  async apply(guest, { user, keys }) {
+  async apply(guest, { user, keys }, context) {
     const entry = await requireUser(guest, user);
     await installKeys(guest, entry, await readKeys(keys));
+    await warnOfOtherKeysFile(guest, entry, (message) => context.warn(message));
   },
 };
 

@@ -46,6 +46,37 @@ describe('ssh-inject', () => {
   });
 
   it.each([
+    ['AuthorizedKeysFile .ssh/authorized_keys\n', false],
+    ['Port 22\n#AuthorizedKeysFile /etc/keys\n', false],
+    ['authorizedkeysfile=none # nobody\n', 'no file'],
+    ['AuthorizedKeysFile /etc/ssh/keys/%u\n', '/etc/ssh/keys/%u'],
+    ['AuthorizedKeysFile "/etc/my keys" %h/.ssh/authorized_keys\n', false],
+    ['AuthorizedKeysFile /home/%u/.ssh/authorized_keys\n', false],
+    ['AuthorizedKeysFile .keys\nAuthorizedKeysFile .ssh/authorized_keys\n', '.keys'],
+    ['Match User other\nAuthorizedKeysFile .keys\n', false],
+    ['Include sshd_config.d/*.conf\nAuthorizedKeysFile .ssh/authorized_keys\n', '/srv/one'],
+    ['AuthorizedKeysFile .ssh/authorized_keys\nInclude /etc/ssh/sshd_config.d/*.conf\n', false],
+    ['Include /etc/ssh/sshd_config\nInclude /etc/ssh/sshd_config.d/dangling /etc/passwd /etc\n', false],
+  ])('warns when sshd with the settings %j reads other files', async (settings, places) => {
+    const tree = {
+      ...DEBIAN,
+      'etc/ssh/sshd_config': settings,
+      'etc/ssh/sshd_config.d/10-one.conf': 'AuthorizedKeysFile /srv/one\n',
+      'etc/ssh/sshd_config.d/20-two.conf': 'AuthorizedKeysFile .ssh/authorized_keys\n',
+      'etc/ssh/sshd_config.d/05-zero.conf': 'Match User root\nAuthorizedKeysFile /srv/zero\n',
+      'etc/ssh/sshd_config.d/dangling': { link: '/nowhere' },
+    };
+    const { guest, warnings } = await customized(tree, [inject(`debian:string:${PUBLIC_KEYS.rsa}`)]);
+    await using _ = guest;
+    expect(await textOf(guest, FILE)).toBe(PUBLIC_KEYS.rsa);
+    expect(warnings).toEqual(
+      places === false
+        ? []
+        : [expect.stringContaining(`does not read ${FILE}, but ${places} (AuthorizedKeysFile`) as unknown],
+    );
+  });
+
+  it.each([
     ['nobody-here:string:x', 'TSB_GUEST', /no user "nobody-here"/],
     [`homeless:string:${PUBLIC_KEYS.rsa}`, 'TSB_GUEST', /home folder of homeless, "\/nonexistent"/],
     [`debian:file:${PRIVATE_KEY_FILE}`, 'TSB_USAGE', /is a private key/],
