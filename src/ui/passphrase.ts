@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
@@ -42,9 +43,15 @@ async function ask(question: string, signal: AbortSignal | undefined): Promise<s
   // What the line editor would show goes nowhere.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output, terminal: true });
+  // A raw terminal sends no signals: Ctrl-C is made one, so that it ends the program as at any other moment.
+  lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const ended = once(lines, 'close').then(() => Promise.reject(new Error('the input has ended')));
   process.stderr.write(question);
   try {
-    return await (signal ? lines.question('', { signal }) : lines.question(''));
+    return await Promise.race([lines.question('', signal ? { signal } : {}), ended]);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new TsbuilderError('TSB_KEY_INVALID', 'no passphrase was given', { cause });
   } finally {
     lines.close();
     process.stderr.write('\n');

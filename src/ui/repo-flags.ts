@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
-import { durationFlag } from '../flags.js';
+import { TsbuilderError } from '../errors.js';
+import { durationFlag, parseDuration } from '../flags.js';
 import type { SignerRequest } from '../publish/repo/open-signers.js';
 import { passphraseFrom } from './passphrase.js';
 
@@ -26,10 +27,20 @@ export const signerFlags = {
     helpGroup: 'SIGNING',
   }),
   expires: durationFlag({
+    parse: (text) => Promise.resolve(parseExpiry(text)),
     description: 'how long the signature holds (default: as long as the key)',
     helpGroup: 'SIGNING',
   }),
 };
+
+/** A signature says in 32 bits for how many seconds it holds, and 0 means for ever (RFC 9580 section 5.2.3.18). */
+function parseExpiry(text: string): number {
+  const ms = parseDuration(text);
+  if (ms > 0 && ms < 2 ** 32 * 1000) return ms;
+  throw new TsbuilderError('TSB_USAGE', `${JSON.stringify(text)} is no time for which a signature can hold`, {
+    hint: 'Write at least 1s and at most 49710d, or leave it out: the signature then holds as long as the key.',
+  });
+}
 
 /** `--keep N`: how many former revisions stay. */
 export const keepFlag = Flags.integer({
