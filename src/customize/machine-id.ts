@@ -13,27 +13,25 @@ const DBUS_ID = '/var/lib/dbus/machine-id';
  * it is a file and not the usual link, gets the same id or is removed. A guest that has neither file and no systemd gets
  * none.
  *
- * @returns the paths changed
+ * @returns each path when it is changed
  */
-export async function setMachineId(
+export async function* setMachineId(
   guest: Guest,
   choice: MachineIdChoice,
   random: RandomSource,
-): Promise<string[]> {
-  if (choice === 'keep') return [];
+): AsyncGenerator<string, void> {
+  if (choice === 'keep') return;
   const text = choice === 'random' ? `${random.uuid('machine-id').replaceAll('-', '')}\n` : '';
-  const changed: string[] = [];
   if (guest.os.init === 'systemd' || (await guest.exists(MACHINE_ID))) {
     await guest.writeFile(MACHINE_ID, text, { mode: 0o444, uid: 0, gid: 0 });
-    changed.push(MACHINE_ID);
+    yield MACHINE_ID;
   }
   if (await isPlainFile(guest, DBUS_ID)) {
     // D-Bus takes an empty file for a broken one, but makes a missing one.
     if (text === '') await guest.remove(DBUS_ID);
     else await guest.writeFile(DBUS_ID, text);
-    changed.push(DBUS_ID);
+    yield DBUS_ID;
   }
-  return changed;
 }
 
 async function isPlainFile(guest: Guest, path: string): Promise<boolean> {

@@ -31,18 +31,16 @@ const SCRIPT_PLACES: Readonly<Partial<Record<DistroFamily, string>>> = {
  * The seed is never marked as to be credited with entropy: a copied disk would be trusted with numbers that its
  * twin has too.
  *
- * @returns the paths written
+ * @returns each path when it is written
  * @throws TSB_GUEST when a place is taken by something else
  */
-export async function writeRandomSeeds(guest: Guest, random: RandomSource): Promise<string[]> {
-  const places: string[] = [];
+export async function* writeRandomSeeds(guest: Guest, random: RandomSource): AsyncGenerator<string, void> {
   const defaults = await defaultPlaces(guest);
   for (const path of new Set([...defaults, ...KNOWN_PLACES])) {
     if (!defaults.includes(path) && !(await isFile(guest, path))) continue;
     await writeSeed(guest, path, random.bytes(SEED_BYTES, `random-seed ${path}`));
-    places.push(path);
+    yield path;
   }
-  return places;
 }
 
 async function writeSeed(guest: Guest, path: string, seed: Buffer): Promise<void> {

@@ -1,3 +1,4 @@
+import { TsbuilderError } from '../errors.js';
 import type { Guest } from '../guest/guest.js';
 import type { RandomSource } from '../io/random.js';
 import { type MachineIdChoice, setMachineId } from './machine-id.js';
@@ -8,6 +9,11 @@ export interface SeedOptions {
   readonly random: RandomSource;
   /** Default: `random`. */
   readonly machineId?: MachineIdChoice | undefined;
+  /**
+   * Told, once for the seeds and once for the ids, where a file is on a filesystem that cannot be changed here: those that can be are. Default:
+   * that is an error.
+   */
+  readonly onUnreachable?: ((error: TsbuilderError) => void) | undefined;
 }
 
 /**
@@ -19,11 +25,22 @@ export interface SeedOptions {
  */
 export async function seedGuest(guest: Guest, options: SeedOptions): Promise<string[]> {
   if (guest.os.type !== 'linux') return [];
-  const choice = options.machineId ?? 'random';
-  const seeds = await writeRandomSeeds(guest, options.random);
-  const ids = await setMachineId(guest, choice, options.random);
-  return [
-    ...seeds.map((path) => `random seed ${path}`),
-    ...ids.map((path) => `machine-id ${path} (${choice})`),
-  ];
+  const { machineId = 'random', random, onUnreachable } = options;
+  const done: string[] = [];
+  const doAll = async (paths: AsyncGenerator<string>, line: (path: string) => string): Promise<void> => {
+    try {
+      for await (const path of paths) done.push(line(path));
+    } catch (error) {
+      if (!onUnreachable || !isUnreachable(error)) throw error;
+      onUnreachable(error);
+    }
+  };
+  await doAll(writeRandomSeeds(guest, random), (path) => `random seed ${path}`);
+  await doAll(setMachineId(guest, machineId, random), (path) => `machine-id ${path} (${machineId})`);
+  return done;
+}
+
+function isUnreachable(error: unknown): error is TsbuilderError {
+  if (!(error instanceof TsbuilderError)) return false;
+  return ['other-filesystem', 'not-on-disk'].includes(String(error.details['reason']));
 }

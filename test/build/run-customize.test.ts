@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, truncateSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { CustomizeDone, CustomizeMeans, CustomizeWork } from '../../src/build/customize-work.js';
 import { findSystemsIn } from '../../src/build/choose-root.js';
@@ -12,7 +12,10 @@ import type { OpenApplianceSession } from '../../src/guest/appliance-session.js'
 import { openRoot } from '../../src/guest/open-guest.js';
 import { seededRandom } from '../../src/io/random.js';
 import { silentProgress } from '../../src/progress.js';
+import { makeFat } from '../helpers/disk-content.js';
+import { MIB, run } from '../helpers/guest-image.js';
 import { GUEST_TREES } from '../helpers/guest-trees.js';
+import { makeMountedDisk } from '../helpers/mounted-disk.js';
 import { SMALL_DEBIAN, debugfsOn, fsckOn, makeSystemDisk } from '../helpers/system-disk.js';
 
 const work = (commands: string, more: Partial<CustomizeWork> = {}): CustomizeWork => {
@@ -221,9 +224,67 @@ describe('seeding and customising a new disk', () => {
       expect(debugfsOn(path, number, 'cat /etc/machine-id')).toMatch(/^[0-9a-f]{32}\n$/);
   });
 
+  const none = { stages: [], settings: {}, machine: { network: false } };
+  const seed = async (
+    path: string,
+    commands: string,
+    openSession?: OpenApplianceSession,
+  ): Promise<{ seeded: readonly string[]; warnings: string[] }> => {
+    const warnings: string[] = [];
+    const progress = { ...silentProgress, warn: (text: string) => void warnings.push(text) };
+    const { seeded } = await seedDisk(path, {
+      ...means({ progress, openSession }),
+      plan: { machineId: 'random' },
+      work: commands === '' ? none : work(commands),
+    });
+    return { seeded, warnings };
+  };
+
+  it.each([
+    [
+      'on another kind of filesystem',
+      '/dev/vda2 /var vfat',
+      /\/var is another filesystem .*vfat.*run-command/,
+    ],
+    [
+      'not on the disk',
+      'UUID=dead-beef /var ext4',
+      /\/var \(\/etc\/fstab.* has that name.*see what is written/,
+    ],
+  ])('leaves out with one warning what is %s', async (_, line, warning) => {
+    const path = makeSystemDisk({ ...SMALL_DEBIAN, 'etc/fstab': `${line} defaults 0 0\n` }, undefined);
+    makeFat(path, { offset: 17 * MIB, length: 16 * MIB });
+    for (const commands of ['', 'write /etc/motd:x']) {
+      const { seeded, warnings } = await seed(path, commands, () => Promise.reject(new Error('a session')));
+      expect(seeded).toEqual(['machine-id /etc/machine-id (random)']);
+      expect(warnings.filter((text) => text.includes('could not be written'))).toEqual([
+        expect.stringMatching(warning),
+      ]);
+    }
+    expect(debugfsOn(path, 1, 'cat /etc/machine-id')).toMatch(/^[0-9a-f]{32}\n$/);
+    fsckOn(path, 1);
+  });
+
+  it('writes it in a session where one is started anyway', async () => {
+    const fstab = '/dev/vda2 /var vfat defaults 0 0\n';
+    const path = makeSystemDisk({ ...SMALL_DEBIAN, 'etc/fstab': fstab }, undefined);
+    makeFat(path, { offset: 17 * MIB, length: 16 * MIB });
+    const openSession = (): Promise<never> => Promise.reject(new Error('a session'));
+    await expect(seed(path, 'run-command x', openSession)).rejects.toThrow('a session');
+  });
+
+  it('says why a system on XFS is not seeded', async () => {
+    const { path } = makeMountedDisk({ mkfs: ['mkfs.xfs', '-q'], mib: 300 });
+    truncateSync(path, 302 * MIB);
+    run('sh', ['-c', `echo 'start=2048, size=300MiB' | sfdisk -q --label gpt "$0"`, path]);
+    expect(await seed(path, '')).toEqual({
+      seeded: [],
+      warnings: [expect.stringMatching(/must be on partition 1 \(xfs\), .*any operation/)],
+    });
+  });
+
   it('says whether root can log in also where nothing was to be done', async () => {
     const path = makeSystemDisk(SMALL_DEBIAN);
-    const none = { stages: [], settings: {}, machine: { network: false } };
     const result = await seedDisk(path, { ...means(), plan: { machineId: 'keep' }, work: none });
     expect(result).toMatchObject({ rootLogin: 'locked', done: [], secrets: [] });
   });
