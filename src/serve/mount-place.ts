@@ -4,15 +4,18 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import {
+  type MountRecord,
   type MountState,
   claimMount,
+  ownServer,
+  plannedState,
   readRecord,
   resolveFolder,
   serverRuns,
-  mountState,
+  withMountLock,
   writeRecord,
 } from './mount-record.js';
-import { mountedAmong, takeDown } from './unmount-files.js';
+import { mountedAmong, takeDown, takeDownLocked } from './unmount-files.js';
 
 /** A folder in which files can be mounted. Disposing it unmounts them and removes all that was made for the mount. */
 export interface MountPlace extends AsyncDisposable {
@@ -34,29 +37,45 @@ export interface MountPlace extends AsyncDisposable {
  *
  * @throws TSB_LOCKED when something is mounted there already, TSB_OUTPUT_UNUSABLE when it cannot be used
  */
-export async function openMountPlace(dir: string, src: string): Promise<MountPlace> {
-  await removeRemains(dir);
+export async function openMountPlace(
+  dir: string,
+  { src, signal }: { readonly src: string; readonly signal?: AbortSignal | undefined },
+): Promise<MountPlace> {
+  const planned = await plannedState(dir);
+  const { state, record } = await withMountLock(planned, () => claimFolder(dir, { src, planned }), signal);
+  const guard = startGuard(state);
+  return {
+    dir: record.dir,
+    state,
+    async makeFiles(names) {
+      const files = names.map((name) => join(record.dir, name));
+      await assertFree(files);
+      await writeRecord(state, { ...record, files });
+      for (const file of files) await makeStub(file);
+      return files;
+    },
+    async [Symbol.asyncDispose]() {
+      await takeDown(state, ownServer());
+      await guard.dismiss();
+    },
+  };
+}
+
+interface Claim {
+  readonly state: MountState;
+  readonly record: Omit<MountRecord, 'server' | 'files'>;
+}
+
+/** Makes the folder this process's, with all that has to be done while nobody else does the same. */
+async function claimFolder(
+  dir: string,
+  { src, planned }: { readonly src: string; readonly planned: MountState },
+): Promise<Claim> {
+  await removeRemains(planned);
   const madeDir = await makeFolder(dir);
   try {
-    const real = await resolveFolder(dir);
-    const record = { dir: real, madeDir, src };
-    const state = await claimMount(record);
-    const guard = startGuard(state);
-    return {
-      dir: real,
-      state,
-      async makeFiles(names) {
-        const files = names.map((name) => join(real, name));
-        await assertFree(files);
-        await writeRecord(state, { ...record, files });
-        for (const file of files) await makeStub(file);
-        return files;
-      },
-      async [Symbol.asyncDispose]() {
-        await takeDown(state);
-        await guard.dismiss();
-      },
-    };
+    const record = { dir: await resolveFolder(dir), madeDir, src };
+    return { state: await claimMount(record), record };
   } catch (error) {
     if (madeDir) await rmdir(dir).catch(() => undefined);
     throw error;
@@ -80,12 +99,9 @@ async function makeFolder(dir: string): Promise<boolean> {
 }
 
 /** Before anything else: the folder itself may be what remains. */
-async function removeRemains(dir: string): Promise<void> {
-  const real = await resolveFolder(dir).catch(() => undefined);
-  if (real === undefined) return;
-  const state = mountState(real);
+async function removeRemains(state: MountState): Promise<void> {
   const record = await readRecord(state);
-  if (record && !serverRuns(record)) await takeDown(state);
+  if (record && !serverRuns(record)) await takeDownLocked(state, record.server);
 }
 
 /** An empty file may be what is left of an earlier mount, and is as good as a new one. */
@@ -124,7 +140,7 @@ interface Guard {
 /** Its standard input is a pipe of which only this process has the other end. */
 function startGuard(state: MountState): Guard {
   const script = fileURLToPath(new URL('./mount-guard.js', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, [script, resolve(state.folder)], {
+  const child: ChildProcess = spawn(process.execPath, [script, resolve(state.folder), ownServer()], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { stateFolder } from '../index-repo/user-folders.js';
+import { withLock } from '../io/lock-file.js';
 import { formatIdentity, ownIdentity, parseIdentity, processState } from '../io/process-identity.js';
 
 /** What is written down about a mount, so that others than its server can take it down. */
@@ -40,14 +41,41 @@ export function logPath(state: MountState): string {
   return join(state.folder, 'log');
 }
 
+/** Where the state of a mount on `dir` will be, which need not be there yet. */
+export async function plannedState(dir: string): Promise<MountState> {
+  const parent = await realpath(dirname(dir)).catch(() => resolve(dirname(dir)));
+  return mountState(await realpath(dir).catch(() => join(parent, basename(dir))));
+}
+
 /**
- * Takes the folder for this process.
+ * Runs `action` while nobody else takes the folder of `state`, or takes down what was mounted there.
+ *
+ * @throws TSB_OUTPUT_UNUSABLE when the state cannot be kept, the abort reason, and what `action` throws
+ */
+export async function withMountLock<T>(
+  state: MountState,
+  action: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  await mkdir(dirname(state.folder), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw unusable(state, error);
+  });
+  return withLock(`${state.folder}.lock`, { signal }, action);
+}
+
+/** The identity under which this process serves its mounts. */
+export function ownServer(): string {
+  return formatIdentity(ownIdentity());
+}
+
+/**
+ * Takes the folder for this process, which holds its lock.
  *
  * @throws TSB_LOCKED when something is mounted there already, TSB_OUTPUT_UNUSABLE when the state cannot be kept
  */
 export async function claimMount(record: Omit<MountRecord, 'server' | 'files'>): Promise<MountState> {
   const state = mountState(record.dir);
-  const made = { folder: `${state.folder}.${formatIdentity(ownIdentity())}` };
+  const made = { folder: `${state.folder}.${ownServer()}` };
   try {
     await mkdir(made.folder, { recursive: true, mode: 0o700 });
     await writeRecord(made, { ...record, files: [] });
@@ -58,17 +86,20 @@ export async function claimMount(record: Omit<MountRecord, 'server' | 'files'>):
     await removeState(made);
     if (['EEXIST', 'ENOTEMPTY'].includes(errnoOf(error) ?? ''))
       throw taken(record.dir, await readRecord(state));
-    throw new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${state.folder}: cannot be made: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw unusable(state, error);
   }
+}
+
+function unusable(state: MountState, error: unknown): TsbuilderError {
+  return new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${state.folder}: cannot be made: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** Writes down what is mounted, with this process as its server. */
 export async function writeRecord(state: MountState, record: Omit<MountRecord, 'server'>): Promise<void> {
   const temporary = join(state.folder, `${RECORD}.new`);
-  const server = formatIdentity(ownIdentity());
-  await writeFile(temporary, JSON.stringify({ ...record, server }), { mode: 0o600 });
+  await writeFile(temporary, JSON.stringify({ ...record, server: ownServer() }), { mode: 0o600 });
   await rename(temporary, join(state.folder, RECORD));
 }
 

@@ -56,7 +56,7 @@ export async function runMount(request: MountRequest): Promise<ServerState> {
   await assertTools(signal);
   const begin = performance.now();
   const counters = newCounters();
-  await using place = await openMountPlace(request.dir, request.src);
+  await using place = await openMountPlace(request.dir, { src: request.src, signal });
   using opening = untilReady(signal);
   const served = await openServedDisk(request.src, { ...request.open, counters, signal: opening.signal });
   await using disk = request.cow ? await orDispose(served, () => openOverlay(served)) : served;

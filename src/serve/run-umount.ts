@@ -49,7 +49,7 @@ export async function runUmount(request: UmountRequest): Promise<UmountResult> {
   const log = await readFile(logPath(state), 'utf8').catch(() => '');
   for (const line of log.trim().split('\n').filter(Boolean)) progress.warn(line);
   if (serverRuns(record)) await endServer(record, request);
-  else await takeDown(state);
+  else await takeDown(state, record.server);
   return { dir, files: record.files };
 }
 

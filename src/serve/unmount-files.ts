@@ -2,7 +2,7 @@ import { rmdir, stat, unlink } from 'node:fs/promises';
 import { TsbuilderError, messageOf } from '../errors.js';
 import { exec } from '../io/exec.js';
 import { readMounts } from '../io/mounts.js';
-import { type MountRecord, type MountState, readRecord, removeState } from './mount-record.js';
+import { type MountRecord, type MountState, readRecord, removeState, withMountLock } from './mount-record.js';
 
 /** `polite`: a file in use stays mounted. `lazy`: it goes from the folder at once, and for good when it is closed. */
 export type UnmountManner = 'polite' | 'lazy';
@@ -36,14 +36,23 @@ export async function unmountFile(path: string, manner: UnmountManner): Promise<
 }
 
 /**
- * Takes a whole mount down: unmounts its files, whoever uses them, removes the empty files and the folder that were made for it, and its
- * state. Does what there is left to do, so it may be called again, or by the server and its guard at once.
+ * Takes a whole mount of `server` down: unmounts its files, whoever uses them, removes the empty files and the folder that were made for
+ * it, and its state. Does what there is left to do, so it may be called again, or by the server, its guard and others at once: when the
+ * folder is by now another server's, nothing is done.
  *
  * @throws the first failure, when all else has been tried
  */
-export async function takeDown(state: MountState): Promise<void> {
+export async function takeDown(state: MountState, server: string): Promise<void> {
+  // Most of the time somebody else has done it already: no need for a lock, whose folder may be gone too.
+  if ((await readRecord(state))?.server !== server) return;
+  await withMountLock(state, () => takeDownLocked(state, server));
+}
+
+/** The same for who holds the lock of the mount. */
+export async function takeDownLocked(state: MountState, server: string): Promise<void> {
   const record = await readRecord(state);
-  if (record) await takeDownFiles(record);
+  if (record?.server !== server) return;
+  await takeDownFiles(record);
   await removeState(state);
 }
 

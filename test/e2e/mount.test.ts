@@ -66,6 +66,18 @@ const mount = async (...args: string[]): Promise<Mounted> =>
   resultOf(await desk.run(['mount', ...args, '--json'], { env })) as Mounted;
 const umount = (...args: string[]): Promise<Outcome> => desk.run(['umount', ...args, '--json'], { env });
 
+/** Mounts in `m`, and kills the server and its guard: the file stays, and gives nothing but errors. */
+async function leaveRemains(): Promise<void> {
+  const { pid } = await mount(packed, 'm');
+  const guard = processes().find((each) =>
+    readFileSync(`/proc/${each}/cmdline`, 'utf8').includes('mount-guard'),
+  );
+  process.kill(Number(guard), 'SIGKILL');
+  process.kill(pid, 'SIGKILL');
+  await eventually(() => !processes().includes(String(pid)));
+  expect(mountPoints()).toEqual([desk.file('m/disk.img')]);
+}
+
 const hash = (path: string): string => sha512(readFileSync(path));
 
 describe('mount', () => {
@@ -214,18 +226,25 @@ describe('the server of a mount', () => {
 
   it('leaves what umount, or the next mount, can remove when its guard is killed with it', async () => {
     for (const next of ['umount', 'mount']) {
-      const { pid } = await mount(packed, 'm');
-      const guard = processes().find((each) =>
-        readFileSync(`/proc/${each}/cmdline`, 'utf8').includes('mount-guard'),
-      );
-      process.kill(Number(guard), 'SIGKILL');
-      process.kill(pid, 'SIGKILL');
-      await eventually(() => !processes().includes(String(pid)));
-      expect(mountPoints()).toEqual([desk.file('m/disk.img')]);
+      await leaveRemains();
       if (next === 'mount') await mount(packed, 'm');
       resultOf(await umount('m'));
       await expectGone();
     }
+  });
+
+  it('is made by one of those who find such remains at once, and not taken down by the others', async () => {
+    await leaveRemains();
+    const outcomes = await Promise.all(
+      Array.from({ length: 4 }, () => desk.run(['mount', packed, 'm', '--json'], { env })),
+    );
+    expect(outcomes.filter(({ status }) => status === 0)).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status !== 0) expect(failureOf(outcome).summary).toBe('7 TSB_LOCKED');
+    }
+    expect(hash(desk.file('m/disk.img'))).toBe(hash(stage.template.raw));
+    resultOf(await umount('m'));
+    await expectGone();
   });
 
   it('survives the loss of one file', async () => {
