@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { TsbuilderError } from '../../src/errors.js';
 import { writeFile } from '../../src/guest/edit-tree.js';
@@ -202,10 +203,14 @@ describe('names that debugfs could misread', () => {
     '\u0001\u007f',
   ];
 
-  it('are written as they are, in every command', async () => {
+  it.each([
+    { how: 'few at once, attributes set by name', atOnce: 8 },
+    { how: 'all at once, attributes set by number', atOnce: NAMES.length },
+  ])('are written as they are, in every command: $how', async ({ atOnce }) => {
     const path = makeExtImage(TREE);
     await using guest = await open(path);
     for (const [index, name] of NAMES.entries()) {
+      if (index > 0 && index % atOnce === 0) await guest.commit();
       await guest.mkdir(`/t/${name}`, { parents: true });
       await guest.writeFile(`/t/${name}/${name}`, `content ${index}`, { mode: 0o640, uid: index });
       await guest.symlink(name, `/t/${name}/link`);
@@ -217,6 +222,7 @@ describe('names that debugfs could misread', () => {
     for (const [index, name] of NAMES.entries()) {
       expect((await guest.readFile(`/t/${name}/${name}`)).toString()).toBe(`content ${index}`);
       expect(await guest.readLink(`/t/${name}/link`)).toBe(name);
+      expect(await guest.stat(`/t/${name}/${name}`)).toMatchObject({ mode: 0o640, uid: index, links: 2 });
       await guest.rename(`/t/${name}/${name}`, `/t/${name}/moved`);
       await guest.chmod(`/t/${name}`, 0o700);
       await guest.remove(`/t/${name}/link`);
@@ -228,6 +234,24 @@ describe('names that debugfs could misread', () => {
     await guest.commit();
     fsck(path);
     expect(await guest.list('/')).toEqual(['empty', 'etc', 'lost+found', 'var']);
+  });
+
+  it('may be those of files of this machine', async () => {
+    const folder = scratchPath('host');
+    mkdirSync(folder);
+    const path = makeExtImage(TREE);
+    await using guest = await open(path);
+    const names = [...NAMES, 'line\nrm etc', 'cr\rrm etc'];
+    for (const [index, name] of names.entries()) {
+      writeFileSync(join(folder, name), `content ${index}`);
+      await guest.writeFile(`/${index}`, { hostFile: join(folder, name) });
+    }
+    await guest.commit();
+    fsck(path);
+    for (const index of names.keys()) {
+      expect((await guest.readFile(`/${index}`)).toString()).toBe(`content ${index}`);
+    }
+    expect((await guest.readFile('/etc/hostname')).toString()).toBe('old\n');
   });
 
   it('are refused when a script cannot express them, and nothing is written', async () => {
@@ -329,9 +353,10 @@ describe('a commit that fails', () => {
     const tree = openTree(extBase(await openExtVolume(sliceOf(path))), 1);
     await writeFile(tree, '/new', { content: 'x', attributes: {} });
     const fault = new TsbuilderError('TSB_GUEST', 'not what was planned');
-    const committed = runCommit({ diskPath: path, offset: OFFSET, now: 1 }, await planCommit(tree), () =>
-      Promise.reject(fault),
-    );
+    const committed = runCommit({ diskPath: path, offset: OFFSET, now: 1 }, await planCommit(tree), {
+      reread: () => Promise.resolve(tree.base),
+      compare: () => Promise.reject(fault),
+    });
     await expect(committed).rejects.toBe(fault);
     expect(sha(path)).toBe(before);
   });

@@ -1,9 +1,14 @@
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { TsbuilderError } from '../../errors.js';
-import { contentSize } from '../read-files.js';
+import { readFully } from '../../io/file-source.js';
+import { forEachParallel } from '../../io/parallel.js';
 import { pathText } from '../resolve-path.js';
 import { type BaseFile, type BaseFilesystem, type LoadedNode, type TreeNode, openTree } from '../tree.js';
 import type { CommitPlan } from './plan-commit.js';
+
+const PIECE = 1024 * 1024;
+/** As many as libuv has threads. */
+const JOBS = 4;
 
 /**
  * Reads back what a commit was to do: `base` must show every name, content and attribute as planned.
@@ -15,12 +20,16 @@ export async function checkCommit(base: BaseFilesystem, plan: CommitPlan): Promi
   for (const { folder, name } of plan.gone) {
     if ((await base.entries(folder)).has(name)) throw difference(base, name, 'is still there');
   }
-  for (const { path, node } of plan.added) {
+  const checkAdded = async ({ path, node }: CommitPlan['added'][number]): Promise<void> => {
     let found: LoadedNode | undefined = await tree.root();
     for (const name of path) found = found && ((await tree.child(found, name)) as LoadedNode | undefined);
     if (!found) throw difference(base, pathText(path), 'is missing');
     await compare(base, { name: pathText(path), node, found: found.base });
-  }
+  };
+  // The first fills what is shared: the folders that many are in.
+  const [first, ...others] = plan.added;
+  if (first) await checkAdded(first);
+  await forEachParallel(others, checkAdded, { jobs: JOBS });
   for (const node of plan.changed) {
     await compare(base, { name: `inode ${node.base.id}`, node, found: await base.file(node.base.id) });
   }
@@ -54,24 +63,34 @@ async function compare(base: BaseFilesystem, what: Comparison): Promise<void> {
   if (node.content !== undefined) await compareContent(base, what);
 }
 
-async function compareContent(base: BaseFilesystem, { name, node, found }: Comparison): Promise<void> {
-  const content = node.content ?? '';
-  const size = await contentSize(content);
-  if (found.size !== size) throw difference(base, name, `has ${found.size} bytes, not ${size}`);
-  let offset = 0;
-  for await (const piece of contentPieces(content)) {
-    const there = await base.content(found.id, { offset, length: piece.length });
-    if (!there.equals(piece)) throw difference(base, name, `differs after byte ${offset}`);
-    offset += piece.length;
+async function compareContent(base: BaseFilesystem, what: Comparison): Promise<void> {
+  const content = what.node.content ?? '';
+  if (typeof content === 'string' || content instanceof Uint8Array) {
+    const data = Buffer.from(content);
+    assertSize(base, what, data.length);
+    return comparePiece(base, what, { piece: data, offset: 0 });
+  }
+  await using file = await open(content.hostFile, 'r');
+  const { size } = await file.stat();
+  assertSize(base, what, size);
+  for (let offset = 0; offset < size; offset += PIECE) {
+    const data = Buffer.allocUnsafe(Math.min(PIECE, size - offset));
+    await readFully(content.hostFile, file, { data, offset });
+    await comparePiece(base, what, { piece: data, offset });
   }
 }
 
-async function* contentPieces(content: NonNullable<TreeNode['content']>): AsyncGenerator<Buffer> {
-  if (typeof content === 'string') yield Buffer.from(content);
-  else if (content instanceof Uint8Array) yield Buffer.from(content);
-  else
-    for await (const piece of createReadStream(content.hostFile, { highWaterMark: 1 << 20 }))
-      yield piece as Buffer;
+function assertSize(base: BaseFilesystem, { name, found }: Comparison, size: number): void {
+  if (found.size !== size) throw difference(base, name, `has ${found.size} bytes, not ${size}`);
+}
+
+async function comparePiece(
+  base: BaseFilesystem,
+  { name, found }: Comparison,
+  { piece, offset }: { piece: Buffer; offset: number },
+): Promise<void> {
+  const there = await base.content(found.id, { offset, length: piece.length });
+  if (!there.equals(piece)) throw difference(base, name, `differs after byte ${offset}`);
 }
 
 function difference(base: BaseFilesystem, name: string, what: string): TsbuilderError {

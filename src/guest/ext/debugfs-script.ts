@@ -4,6 +4,13 @@ import { fromByteString } from '../byte-path.js';
 /** debugfs reads a script by lines of at most 8191 bytes; what is longer would be taken for two commands. */
 const MAX_LINE = 8190;
 
+const LINE_END = /[\n\r\0]/;
+
+/** Whether a path of this machine can stand in a line, with room for a name of the guest beside it. */
+export function isExpressible(path: string): boolean {
+  return !LINE_END.test(path) && path.length <= 4096 && quoteWord(path).length <= MAX_LINE / 2;
+}
+
 /**
  * One word of a debugfs command. debugfs (libss) knows one kind of quoting: double quotes around, each double quote
  * inside doubled; nothing else is special inside, not the backslash, not `<12>`.
@@ -11,7 +18,7 @@ const MAX_LINE = 8190;
  * @throws TSB_GUEST when the word cannot be expressed: a script's lines end at a newline, a carriage return or a NUL
  */
 export function quoteWord(bytes: string): string {
-  if (/[\n\r\0]/.test(bytes)) {
+  if (LINE_END.test(bytes)) {
     throw new TsbuilderError(
       'TSB_GUEST',
       `${JSON.stringify(fromByteString(bytes) ?? bytes)}: a name with a line break or NUL cannot be written`,

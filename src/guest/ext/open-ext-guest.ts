@@ -15,6 +15,7 @@ import type { ExtTarget } from './e2fs-run.js';
 import { extBase } from './ext-base.js';
 import { planCommit } from './plan-commit.js';
 import { recoverFilesystem } from './recover.js';
+import { rememberingSource } from './remembering-source.js';
 import { runCommit } from './run-commit.js';
 import { eraseRemains, findRemains } from './scrub-blocks.js';
 import { type ExtSuper, openExtVolume } from './volume.js';
@@ -126,7 +127,7 @@ async function extGuest(from: Opened): Promise<PartGuest> {
   const spool = openSpool();
   const prepareCommit = (): Promise<PendingCommit | undefined> =>
     serially(async () => {
-      const pending = await commit(tree, { os, files: inside, target, source, within, reread: fresh });
+      const pending = await commit(tree, { os, files: inside, target, source, within });
       if (!pending) return undefined;
       const finish = async (): Promise<void> => {
         await pending.finish();
@@ -149,14 +150,17 @@ async function extGuest(from: Opened): Promise<PartGuest> {
 
 async function commit(
   tree: Tree,
-  how: Omit<Opened, 'disk'> & { os: GuestOs; files: GuestFiles; reread: () => Promise<Tree> },
+  how: Omit<Opened, 'disk'> & { os: GuestOs; files: GuestFiles },
 ): Promise<PendingCommit | undefined> {
   const { target, source } = how;
   await label(tree, how);
   const plan = await planCommit(tree);
   if (plan.script.length === 0) return undefined;
   const remains = await findRemains(await openExtVolume(source, target.signal), plan.scrubbed);
-  const pending = await runCommit(target, plan, async () => checkCommit((await how.reread()).base, plan));
+  const pending = await runCommit(target, plan, {
+    reread: async () => extBase(await openExtVolume(rememberingSource(source), target.signal)),
+    compare: (base) => checkCommit(base, plan),
+  });
   return {
     undo: () => pending.undo(),
     async finish() {

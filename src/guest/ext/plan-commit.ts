@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { FileContent } from '../guest.js';
 import {
   type BaseId,
@@ -8,7 +9,7 @@ import {
   entryId,
 } from '../tree.js';
 import { pathError } from '../resolve-path.js';
-import { hereWord, inodeWord, quoteWord, scriptLine } from './debugfs-script.js';
+import { hereWord, inodeWord, isExpressible, quoteWord, scriptLine } from './debugfs-script.js';
 import { setAttributes } from './script-attributes.js';
 
 /** Everything that brings a tree's changes to the disk, and what must be true afterwards. */
@@ -17,6 +18,10 @@ export interface CommitPlan {
   readonly script: string[];
   /** Files that the script expects in its working folder. */
   readonly inputs: Map<string, FileContent>;
+  /** Files of this machine that it reads where they are. */
+  readonly hostFiles: string[];
+  /** What a second run of debugfs does, when there are many new files. */
+  readonly second: SecondScript | undefined;
   /** New names by path components, and what they must lead to. */
   readonly added: { path: readonly string[]; node: TreeNode }[];
   /** Files of the base with changed attributes. */
@@ -32,17 +37,44 @@ export interface CommitPlan {
   readonly scrubbed: BaseId[];
 }
 
+/** What is left to do once all new files have their numbers. */
+export interface SecondScript {
+  /** New files and how many names they have. */
+  readonly files: readonly NewFile[];
+  /** Lines that come after those about the files. */
+  readonly script: readonly string[];
+}
+
+/** A new file, by the path of its first name. */
+export interface NewFile {
+  readonly path: readonly string[];
+  readonly node: TreeNode;
+  readonly links: number;
+}
+
+/**
+ * debugfs searches a folder from its beginning for each name that a command mentions, so setting mode, owner and times of
+ * many new files by name takes most of the time. With more new names than this, that is left to a second run, by number.
+ */
+const MANY_NAMES = 64;
+
 interface Draft extends CommitPlan {
   readonly tree: Tree;
   /** Names that each file of the base (but folders) loses and gains. */
   readonly linkChange: Map<BaseId, number>;
   /** Where a new file got its first name, and how many it has so far. */
   readonly newNames: Map<TreeNode, { first: readonly string[]; count: number }>;
+  /** How many names there are to be made. */
+  toMake: number;
 }
+
+/** Whether attributes of new files are left to a second run. */
+const hasSecond = (draft: Draft): boolean => draft.toMake > MANY_NAMES;
 
 /**
  * Turns the changes of `tree` into one debugfs script: names are removed first, then unused files freed, then new ones
- * made, then attributes set, and files to be scrubbed freed last, so that nothing new gets their blocks. Existing files are addressed by inode number, so only new names are ever quoted.
+ * made, then attributes set, and files to be scrubbed freed last, so that nothing new gets their blocks. Existing files are
+ * addressed by inode number, so only new names (and paths of this machine) are ever quoted. Of many new files, the attributes are set by a second script.
  *
  * @throws TSB_GUEST when a name cannot be expressed in a script, or a file to be scrubbed has other names
  */
@@ -50,13 +82,15 @@ export async function planCommit(tree: Tree): Promise<CommitPlan> {
   const lists = {
     script: [],
     inputs: new Map(),
+    hostFiles: [],
     added: [],
     changed: [],
     gone: [],
     leaves: false,
     scrubbed: [],
+    second: undefined,
   };
-  const draft: Draft = { ...lists, tree, linkChange: new Map(), newNames: new Map() };
+  const draft: Draft = { ...lists, tree, linkChange: new Map(), newNames: new Map(), toMake: 0 };
   const folders = [...tree.loaded()].filter((node) => node.folder !== undefined);
   folders.forEach((folder) => unlinkNames(draft, folder));
   for (const { parent, name, node } of tree.removedFolders) removeFolder(draft, { parent, name, node });
@@ -68,11 +102,16 @@ export async function planCommit(tree: Tree): Promise<CommitPlan> {
   plainlyFreed.forEach((node) => freeFile(draft, node));
   addNames(draft, await tree.root(), []);
   kept.forEach((node) => changeFile(draft, node));
-  for (const node of scrubbed) {
-    freeFile(draft, node);
-    draft.scrubbed.push(node.base.id);
-  }
+  draft.scrubbed.push(...scrubbed.map((node) => node.base.id));
+  if (hasSecond(draft)) return { ...draft, second: secondScript(draft, scrubbed) };
+  scrubbed.forEach((node) => freeFile(draft, node));
   return draft;
+}
+
+function secondScript(draft: Draft, scrubbed: readonly LoadedNode[]): SecondScript {
+  const script = scrubbed.flatMap((node) => freeingLines(draft, node));
+  const files = [...draft.newNames].map(([node, { first, count }]) => ({ path: first, node, links: count }));
+  return { files, script };
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
@@ -117,8 +156,10 @@ function countNames(draft: Draft, folder: TreeNode): void {
   const { before, entries } = folder.folder ?? noFolder;
   for (const [name, entry] of entries) {
     if (typeof entry === 'number') continue;
-    if (entry.base === undefined) countNames(draft, entry);
-    else if (before.get(name) !== entry.base.id) addTo(draft.linkChange, entry.base.id, 1);
+    if (entry.base && before.get(name) === entry.base.id) continue;
+    draft.toMake += 1;
+    if (entry.base) addTo(draft.linkChange, entry.base.id, 1);
+    else countNames(draft, entry);
   }
 }
 
@@ -131,9 +172,13 @@ function linksAfter(draft: Draft, node: LoadedNode): number {
 }
 
 function freeFile(draft: Draft, node: LoadedNode): void {
+  draft.script.push(...freeingLines(draft, node));
+}
+
+function freeingLines(draft: Draft, node: LoadedNode): string[] {
   draft.leaves ||= node.base.outerAttributes;
   const word = inodeWord(node.base.id);
-  draft.script.push(scriptLine('sif', word, 'links_count', 0), scriptLine('kill_file', word));
+  return [scriptLine('sif', word, 'links_count', 0), scriptLine('kill_file', word)];
 }
 
 /** Makes the new names of a folder whose place is `path`, and of the folders below it. */
@@ -162,7 +207,7 @@ function addName(draft: Draft, node: TreeNode, path: readonly string[]): void {
   } else if (names) {
     names.count += 1;
     linkName(draft, quoteWord(`/${names.first.join('/')}`), name);
-    draft.script.push(scriptLine('sif', hereWord(name), 'links_count', names.count));
+    if (!hasSecond(draft)) draft.script.push(scriptLine('sif', hereWord(name), 'links_count', names.count));
   } else {
     draft.newNames.set(node, { first: path, count: 1 });
     createFile(draft, node, path);
@@ -193,15 +238,28 @@ function createFile(draft: Draft, node: TreeNode, path: readonly string[]): void
     addNames(draft, node, path);
     draft.script.push(scriptLine('cd', '..'));
   } else if (node.type === 'file') {
-    const input = `content${draft.inputs.size}`;
-    draft.inputs.set(input, node.content ?? '');
-    draft.script.push(scriptLine('write', input, name));
+    draft.script.push(scriptLine('write', contentWord(draft, node.content ?? ''), name));
   } else {
     const { major, minor } = node.device ?? { major: 0, minor: 0 };
     const kind = node.type === 'fifo' ? ['p'] : [node.type === 'block' ? 'b' : 'c', major, minor];
     draft.script.push(scriptLine('mknod', name, ...kind));
   }
-  setAttributes(draft, node, { word: hereWord(path.at(-1) ?? ''), now: draft.tree.now });
+  if (!hasSecond(draft))
+    setAttributes(draft, node, { word: hereWord(path.at(-1) ?? ''), now: draft.tree.now });
+}
+
+/** The word for a new file's content: a file of this machine by its path, what is in memory by a file in the working folder. */
+function contentWord(draft: Draft, content: FileContent): string {
+  if (typeof content === 'object' && 'hostFile' in content) {
+    const path = Buffer.from(resolve(content.hostFile)).toString('latin1');
+    if (isExpressible(path)) {
+      draft.hostFiles.push(content.hostFile);
+      return quoteWord(path);
+    }
+  }
+  const input = `content${draft.inputs.size}`;
+  draft.inputs.set(input, content);
+  return input;
 }
 
 function changeFile(draft: Draft, node: LoadedNode): void {

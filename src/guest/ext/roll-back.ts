@@ -8,8 +8,12 @@ import { type ExtTarget, runE2fs } from './e2fs-run.js';
 
 /** The undo file of debugfs, in the programs' working folder. */
 export const UNDO = 'undo';
-/** The undo file of e2fsck, which runs after it. */
+/** The undo file of its second run. */
+export const UNDO_SECOND = 'undo-second';
+/** The undo file of e2fsck, which runs after them. */
 export const UNDO_REPAIR = 'undo-repair';
+
+const LAST_FIRST = [UNDO_REPAIR, UNDO_SECOND, UNDO];
 
 const SUPER_AT = 1024;
 const SUPER_LENGTH = 1024;
@@ -22,7 +26,7 @@ const SUPER_LENGTH = 1024;
  */
 export async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblock: Buffer): Promise<void> {
   try {
-    for (const undo of [UNDO_REPAIR, UNDO].filter((name) => existsSync(join(scratch.folder, name)))) {
+    for (const undo of LAST_FIRST.filter((name) => existsSync(join(scratch.folder, name)))) {
       await runE2fs(target, scratch, {
         command: ['e2undo', '-f', '-o', String(target.offset), undo, 'disk'],
       });

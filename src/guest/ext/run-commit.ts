@@ -2,16 +2,27 @@ import { stat, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { type E2fsScratch, openE2fsScratch } from '../../io/e2fs-env.js';
+import { forEachParallel } from '../../io/parallel.js';
 import type { FileContent } from '../guest.js';
 import type { PendingCommit } from '../pending-commit.js';
+import type { BaseFilesystem } from '../tree.js';
 import { assertClean, assertWasClean } from './check-clean.js';
 import { type ExtTarget, runE2fs } from './e2fs-run.js';
 import type { CommitPlan } from './plan-commit.js';
-import { UNDO, UNDO_REPAIR, readSuper, rollBack } from './roll-back.js';
+import { type Script, planSecond } from './plan-second.js';
+import { UNDO, UNDO_REPAIR, UNDO_SECOND, readSuper, rollBack } from './roll-back.js';
 import { openUndoRoom } from './undo-room.js';
 
+/** How a commit is looked at while it is made. */
+export interface CommitCheck {
+  /** The filesystem as it is on the disk now. */
+  reread(): Promise<BaseFilesystem>;
+  /** Throws unless everything in it is as it was to be. */
+  compare(base: BaseFilesystem): Promise<void>;
+}
+
 /**
- * Runs the script of `plan` in one debugfs, then `e2fsck -fn`, then `check`. If any of them finds a fault, what debugfs
+ * Runs the script of `plan` in one debugfs (or two), then `e2fsck -fn`, then `check`. If any of them finds a fault, what debugfs
  * wrote is taken back, so that the filesystem is as it was, byte for byte; the caller can still do so afterwards.
  *
  * @throws TSB_NO_SPACE when the filesystem is full, TSB_FILESYSTEM when it had faults before, TSB_GUEST with what debugfs or e2fsck said,
@@ -20,7 +31,7 @@ import { openUndoRoom } from './undo-room.js';
 export async function runCommit(
   target: ExtTarget,
   plan: CommitPlan,
-  check: () => Promise<void>,
+  check: CommitCheck,
 ): Promise<PendingCommit> {
   const opened: AsyncDisposable[] = [];
   const finish = async (): Promise<void> => {
@@ -29,7 +40,8 @@ export async function runCommit(
   try {
     const scratch = await openE2fsScratch(target.diskPath, target.offset);
     opened.push(scratch);
-    for (const [name, content] of plan.inputs) await placeInput(join(scratch.folder, name), content);
+    await forEachParallel(plan.hostFiles, assertHostFile, { jobs: 8 });
+    await placeInputs(scratch, plan);
     const superblock = await readSuper(target);
     target.signal?.throwIfAborted();
     opened.push(await openUndoRoom(target));
@@ -55,32 +67,48 @@ async function writeAndCheck(what: {
   target: ExtTarget;
   scratch: E2fsScratch;
   plan: CommitPlan;
-  check: () => Promise<void>;
+  check: CommitCheck;
 }): Promise<void> {
   const { target, scratch, plan, check } = what;
-  await runScript(target, scratch, plan.script);
+  await runScript(target, scratch, { script: plan.script, undo: UNDO });
+  if (plan.second) {
+    const second = await planSecond(await check.reread(), plan.second, target.now);
+    await placeInputs(scratch, second);
+    if (second.script.length > 0)
+      await runScript(target, scratch, { script: second.script, undo: UNDO_SECOND });
+  }
   if (plan.leaves) await freeAttributes(target, scratch);
   await assertClean(target, scratch);
-  await check();
+  await check.compare(await check.reread());
+}
+
+function placeInputs({ folder }: E2fsScratch, { inputs }: Pick<Script, 'inputs'>): Promise<void> {
+  return forEachParallel(inputs, ([name, content]) => placeInput(join(folder, name), content), { jobs: 8 });
 }
 
 async function placeInput(path: string, content: FileContent): Promise<void> {
   if (typeof content === 'string' || content instanceof Uint8Array)
     return writeFile(path, content, { mode: 0o600 });
-  const source = resolve(content.hostFile);
-  const isFile = await stat(source).then(
+  await assertHostFile(content.hostFile);
+  await symlink(resolve(content.hostFile), path);
+}
+
+async function assertHostFile(path: string): Promise<void> {
+  const isFile = await stat(path).then(
     (found) => found.isFile(),
     () => false,
   );
-  if (!isFile)
-    throw new TsbuilderError('TSB_NOT_FOUND', `${content.hostFile}: no such file to copy into the guest`);
-  await symlink(source, path);
+  if (!isFile) throw new TsbuilderError('TSB_NOT_FOUND', `${path}: no such file to copy into the guest`);
 }
 
 /** Not given the signal: killed half-way, debugfs would leave a filesystem that its undo file cannot restore. */
-async function runScript(target: ExtTarget, scratch: E2fsScratch, script: readonly string[]): Promise<void> {
+async function runScript(
+  target: ExtTarget,
+  scratch: E2fsScratch,
+  { script, undo }: { script: readonly string[]; undo: string },
+): Promise<void> {
   const { status, stderr } = await runE2fs(target, scratch, {
-    command: ['debugfs', '-w', '-z', UNDO, '-f', '-', scratch.device],
+    command: ['debugfs', '-w', '-z', undo, '-f', '-', scratch.device],
     input: Buffer.from(`${script.join('\n')}\n`, 'latin1'),
     okStatus: [0, 1],
   });
