@@ -29,9 +29,14 @@ export async function named<T>(name: string, work: () => Promise<T>): Promise<T>
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof TsbuilderError) || error.code === 'TSB_INTERRUPTED') throw error;
-    const { code, message, hint, details } = error;
-    const text = message.startsWith(`--${name}`) ? message : `--${name}: ${message}`;
-    throw new TsbuilderError(code, text, { hint, details: { ...details, operation: name }, cause: error });
+    throw inOperation(name, error);
   }
+}
+
+/** The error `error` with the name of the operation that failed in front of its message. */
+export function inOperation(name: string, error: unknown): unknown {
+  if (!(error instanceof TsbuilderError) || error.code === 'TSB_INTERRUPTED') return error;
+  const { code, message, hint, details } = error;
+  const text = message.startsWith(`--${name}`) ? message : `--${name}: ${message}`;
+  return new TsbuilderError(code, text, { hint, details: { ...details, operation: name }, cause: error });
 }

@@ -1,4 +1,5 @@
 import { TsbuilderError } from '../errors.js';
+import { inOperation } from './apply-operations.js';
 import type { CustomizeContext, Operation, OperationKind } from './operation-kind.js';
 import { OPERATIONS, findOperation } from './operations.js';
 
@@ -45,7 +46,15 @@ export function parseRequest(name: string, text: string): CustomizeList {
   const kind = findOperation(name);
   if (!kind) throw unknownOperation(name);
   assertArgument(kind, text);
-  return { operations: [{ kind, value: kind.parse(text) }], settings: {} };
+  return { operations: [{ kind, value: parseValue(kind, text) }], settings: {} };
+}
+
+function parseValue(kind: OperationKind<unknown>, text: string): unknown {
+  try {
+    return kind.parse(text);
+  } catch (error) {
+    throw inOperation(kind.name, error);
+  }
 }
 
 function parseSetting(name: string, text: string): CustomizeSettings | undefined {

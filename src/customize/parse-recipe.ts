@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { LineCounter, type Node, isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
 import { TsbuilderError } from '../errors.js';
+import { inOperation } from './apply-operations.js';
 import { type CustomizeList, joinLists, parseRequest, unknownOperation } from './customize-list.js';
 import { findOperation } from './operations.js';
 import { readListFile } from './read-list-file.js';
@@ -56,7 +57,7 @@ function parseItem(source: Source, node: Node, value: unknown): CustomizeList {
     const setting = parseScalarRequest(name, argument);
     return setting ?? parseValue(source, { node, name, argument });
   } catch (error) {
-    throw located(source, offsetOf(node), error);
+    throw located(source, offsetOf(node), findOperation(name) ? inOperation(name, error) : error);
   }
 }
 

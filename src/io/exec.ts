@@ -46,8 +46,7 @@ export async function exec(
 ): Promise<ExecResult> {
   options.signal?.throwIfAborted();
   const result = await runChild(file, args, options);
-  if (!(options.okStatus ?? [0]).includes(result.status))
-    throw failure(options.name ?? file, [file, ...args], result);
+  if (!(options.okStatus ?? [0]).includes(result.status)) throw failure(options.name ?? file, file, result);
   return result;
 }
 
@@ -127,9 +126,10 @@ function spawnError(file: string, error: Error, debianPackage: string | undefine
   });
 }
 
-function failure(name: string, command: readonly string[], result: ExecResult): TsbuilderError {
+function failure(name: string, program: string, result: ExecResult): TsbuilderError {
   const tail = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-5).join('\n');
   return new TsbuilderError('TSB_TOOL_FAILED', `${name} failed with status ${result.status}: ${tail}`, {
-    details: { command: command.join(' '), status: result.status },
+    // Not the arguments, which can hold secrets.
+    details: { program, status: result.status },
   });
 }

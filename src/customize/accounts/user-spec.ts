@@ -75,39 +75,39 @@ export function parseUserSpec(text: string): UserSpec {
 function applyOption(spec: UserSpec, option: string, value: string): UserSpec {
   const apply = Object.hasOwn(OPTIONS, option) ? OPTIONS[option] : undefined;
   if (!apply) throw unknownOption();
-  if (value === '') throw usage(`user: ${option} needs a value`);
+  if (value === '') throw usage(`${option} needs a value`);
   return apply(spec, value);
 }
 
 function applySwitch(spec: UserSpec, option: string): UserSpec {
   const change = Object.hasOwn(SWITCHES, option) ? SWITCHES[option] : undefined;
   if (change) return { ...spec, ...change };
-  throw Object.hasOwn(OPTIONS, option) ? usage(`user: ${option} needs a value`) : unknownOption();
+  throw Object.hasOwn(OPTIONS, option) ? usage(`${option} needs a value`) : unknownOption();
 }
 
 function groupName(name: string): string {
   if (NAME.test(name)) return name;
-  throw usage('user: groups needs names of groups with commas between them');
+  throw usage('groups needs names of groups with commas between them');
 }
 
 function uidOf(text: string): number {
   const uid = parseId(text);
   if (uid !== undefined && uid > 0) return uid;
-  throw usage(`user: uid needs a number from 1 to ${MAX_ID}`);
+  throw usage(`uid needs a number from 1 to ${MAX_ID}`);
 }
 
 function pathOf(option: string, text: string): string {
   if (PATH.test(text)) return text;
-  throw usage(`user: ${option} needs an absolute path`);
+  throw usage(`${option} needs an absolute path`);
 }
 
 function commentOf(text: string): string {
   if (COMMENT.test(text)) return text;
-  throw usage('user: comment must be one line without colons');
+  throw usage('comment must be one line without colons');
 }
 
 function unknownOption(): TsbuilderError {
-  return usage('user: there is an option that is not known');
+  return usage('there is an option that is not known');
 }
 
 function usage(message: string): TsbuilderError {

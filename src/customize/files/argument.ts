@@ -72,8 +72,12 @@ function splitArgument(
   return [...parts.slice(0, count - 1), parts.slice(count - 1).join(':')];
 }
 
+/** What may be repeated in a message: a path or a word, no text of several lines. */
+const SHOWABLE = /^\P{Cc}{0,200}$/u;
+
 /**
- * What `schema` makes of a value from the command line.
+ * What `schema` makes of a value from the command line. The message repeats the field that is wrong, which is a path or a number: of commands,
+ * expressions and contents only control characters can be wrong, and what has some is not repeated.
  *
  * @throws TSB_USAGE when it does not fit
  */
@@ -81,6 +85,7 @@ export function checked<V>(name: string, schema: v.GenericSchema<unknown, V>, va
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  const shown = typeof issue.input === 'string' ? `${JSON.stringify(issue.input)}: ` : '';
+  const shown =
+    typeof issue.input === 'string' && SHOWABLE.test(issue.input) ? `${JSON.stringify(issue.input)}: ` : '';
   throw new TsbuilderError('TSB_USAGE', `--${name}: ${shown}${issueText(issue)}`);
 }

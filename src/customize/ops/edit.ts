@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -26,11 +26,15 @@ export const edit = fieldsOperation({
   apply: editFile,
 });
 
-/** Everything that is not the user's own expression. A comment at the expression's end ends at the line break. */
+/**
+ * Everything that is not the user's own expression. A comment at the expression's end ends at the line break. Messages of Perl count
+ * the lines of the expression.
+ */
 function program(expression: string): string {
   return `BEGIN { open(STDOUT, ">", shift(@ARGV)) or die("cannot write: $!\\n") }
 $lineno = 0;
 while (<STDIN>) { $lineno++;
+# line 1 "the expression"
 ${expression}
 } continue { print STDOUT $_ or die("cannot write: $!\\n") }
 close(STDOUT) or die("cannot write: $!\\n");
@@ -46,7 +50,10 @@ async function editFile(
   const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-edit-'));
   try {
     const output = join(folder, 'output');
-    await runPerl(path, { args: ['-e', program(expression), '--', output], input: before }, context);
+    // Not an argument: others on the machine would see it in the list of processes.
+    const script = join(folder, 'program');
+    await writeFile(script, program(expression), { mode: 0o600 });
+    await runPerl(path, { args: ['--', script, output], input: before }, context);
     const { size } = await stat(output);
     if (size === before.length && (await readFile(output)).equals(before)) return;
     await guest.writeFile(path, createReadStream(output));

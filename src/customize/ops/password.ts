@@ -43,7 +43,7 @@ function parse(text: string): PasswordValue {
   const colon = text.indexOf(':');
   const user = colon < 0 ? text : text.slice(0, colon);
   if (colon < 0 || !isAccountName(user)) {
-    throw new TsbuilderError('TSB_USAGE', 'password: must be USER:SELECTOR', {
+    throw new TsbuilderError('TSB_USAGE', 'must be USER:SELECTOR', {
       hint: 'For example root:random or debian:file:secret.txt.',
     });
   }

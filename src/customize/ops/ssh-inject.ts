@@ -49,7 +49,7 @@ function parse(text: string): SshInjectValue {
   const colon = text.indexOf(':');
   const user = colon < 0 ? text : text.slice(0, colon);
   if (!isAccountName(user)) {
-    throw new TsbuilderError('TSB_USAGE', 'ssh-inject: must be USER, USER:file:FILE or USER:string:KEY');
+    throw new TsbuilderError('TSB_USAGE', 'must be USER, USER:file:FILE or USER:string:KEY');
   }
   return { user, keys: parseKeySelector(colon < 0 ? '' : text.slice(colon + 1)) };
 }

@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { TsbuilderError } from '../../../src/errors.js';
 import { apply, applyAll, openGuest } from '../../helpers/file-operations.js';
 import { fsck, makeExtImage, scratchPath } from '../../helpers/guest-image.js';
 
@@ -37,6 +38,22 @@ describe('edit', () => {
       expect((await guest.readFile('/etc/hosts')).toString()).toBe(TREE['etc/hosts']);
     },
   );
+
+  it('keeps the expression out of the list of processes and of the data of errors', async () => {
+    await using guest = await openGuest(makeExtImage(TREE));
+    const secret = 'correct horse';
+    const show = `open(my $f, "<", "/proc/$$/cmdline"); local $/; $_ = <$f>; # ${secret}`;
+    await apply(guest, 'edit', `/etc/hosts:${show}`);
+    const seen = (await guest.readFile('/etc/hosts')).toString();
+    expect(seen).toContain('perl');
+    expect(seen).not.toContain(secret);
+    const failure = apply(guest, 'edit', `/etc/hosts:# ${secret}\ndie`).catch((error: unknown) => error);
+    for (let error = (await failure) as TsbuilderError; error instanceof TsbuilderError;) {
+      expect(error.message).toContain('the expression line 2');
+      expect(JSON.stringify(error)).not.toContain(secret);
+      error = error.cause as TsbuilderError;
+    }
+  });
 
   it('says what is missing without perl', async () => {
     await using guest = await openGuest(makeExtImage(TREE));
