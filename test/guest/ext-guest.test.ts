@@ -419,6 +419,31 @@ describe('unusual filesystems', () => {
     expect(await guest.list('/big')).toHaveLength(2300);
   });
 
+  it('has an index for a folder of many copied files, and again when one more is added', async () => {
+    const path = makeExtImage(TREE, { mib: 64, args: ['-N', '8192'] });
+    const source = scratchPath('source');
+    writeFileSync(source, 'content');
+    await using guest = await open(path);
+    await guest.mkdir('/many');
+    for (let index = 0; index < 3000; index++) {
+      await guest.writeFile(`/many/file-${index}`, { hostFile: source }, { mode: 0o600, uid: index });
+    }
+    await guest.commit();
+    const check = (): void => {
+      fsck(path);
+      expect(debugfs(path, 'htree_dump /many')).toMatch(/Root node dump:[^]*Number of entries \(count\)/);
+      // EXT4_INDEX_FL
+      const flags = /Flags: 0x(\w+)/.exec(debugfs(path, 'stat /many'))?.[1] ?? '';
+      expect(Number.parseInt(flags, 16) & 0x1000).toBe(0x1000);
+    };
+    check();
+    expect(await guest.stat('/many/file-2999')).toMatchObject({ mode: 0o600, uid: 2999 });
+    await guest.writeFile('/many/another', 'one more');
+    await guest.commit();
+    check();
+    expect((await guest.list('/many')).length).toBe(3001);
+  });
+
   it('has its journal replayed first', async () => {
     const path = makeExtImage({ 'etc/file': 'before\n' });
     const block = debugfs(path, 'blocks /etc/file').trim();

@@ -33,6 +33,8 @@ export interface CommitPlan {
    * as used (or its count of users too high): `e2fsck -p` has to finish the work.
    */
   leaves: boolean;
+  /** A large folder has new names: adding one takes a folder's index away, and `e2fsck -p` makes it anew. */
+  unindexed: boolean;
   /** Numbers of freed files whose blocks are to be overwritten; nothing of the script comes to lie on them. */
   readonly scrubbed: BaseId[];
 }
@@ -57,6 +59,9 @@ export interface NewFile {
  * many new files by name takes most of the time. With more new names than this, that is left to a second run, by number.
  */
 const MANY_NAMES = 64;
+
+/** A folder of this many names has about the three blocks from which on e2fsck makes an index. */
+const LARGE_FOLDER = 512;
 
 interface Draft extends CommitPlan {
   readonly tree: Tree;
@@ -87,6 +92,7 @@ export async function planCommit(tree: Tree): Promise<CommitPlan> {
     changed: [],
     gone: [],
     leaves: false,
+    unindexed: false,
     scrubbed: [],
     second: undefined,
   };
@@ -193,6 +199,7 @@ function addNames(draft: Draft, folder: TreeNode, path: readonly string[]): void
     (isKept ? kept : added).push([name, node]);
   }
   if (added.length > 0 && folder.base) draft.script.push(scriptLine('cd', inodeWord(folder.base.id)));
+  draft.unindexed ||= added.length > 0 && entries.size >= LARGE_FOLDER;
   for (const [name, node] of added) addName(draft, node, [...path, name]);
   for (const [name, node] of kept) if (node.folder) addNames(draft, node, [...path, name]);
 }

@@ -77,7 +77,7 @@ async function writeAndCheck(what: {
     if (second.script.length > 0)
       await runScript(target, scratch, { script: second.script, undo: UNDO_SECOND });
   }
-  if (plan.leaves) await freeAttributes(target, scratch);
+  if (plan.leaves || plan.unindexed) await finishWork(target, scratch);
   await assertClean(target, scratch);
   await check.compare(await check.reread());
 }
@@ -132,7 +132,8 @@ async function runScript(
   );
 }
 
-async function freeAttributes(target: ExtTarget, scratch: E2fsScratch): Promise<void> {
+/** Has e2fsck free blocks of attributes that nobody uses any more, and make indexes for large folders that have none. */
+async function finishWork(target: ExtTarget, scratch: E2fsScratch): Promise<void> {
   await runE2fs(target, scratch, {
     command: ['e2fsck', '-fp', '-z', UNDO_REPAIR, scratch.device],
     okStatus: [0, 1],
