@@ -1,6 +1,18 @@
+import type { PublicKey } from 'openpgp';
+import { join } from 'node:path';
+import { TsbuilderError } from '../errors.js';
 import { withLock } from '../io/lock-file.js';
 import { type IndexSection, formatIndex } from './publish-entry.js';
-import { lockPath, readPresentIndex, writeIndexes, writeRepositoryKeys } from './publish-folder.js';
+import {
+  INDEX_FILE,
+  lockPath,
+  readIfPresent,
+  readPresentIndex,
+  readRepositoryKeys,
+  removeOtherIndexes,
+  writeIndexes,
+  writeRepositoryKeys,
+} from './publish-folder.js';
 import { type IndexSigner, publicKeysOf } from './publish-signer.js';
 import { endJournal, sweepRevisions } from './publish-strays.js';
 import { parseIndex } from './index-file.js';
@@ -10,8 +22,8 @@ export interface Publisher {
   readonly dir: string;
   /** One for each key of the repository; the last signs `index.asc`. */
   readonly signers: readonly IndexSigner[];
-  /** Who may have signed the present index instead, while keys change. */
-  readonly formerSigners?: readonly IndexSigner[] | undefined;
+  /** The keys of the repository where they change: one of them has signed the present index. */
+  readonly formerKeys?: readonly PublicKey[] | undefined;
   /** How many former revisions of a template stay, for clients that still hold an older index. */
   readonly keep: number;
   /** Milliseconds after which the signature no longer holds. */
@@ -34,23 +46,31 @@ export type IndexEdit<T> = (
  * Changes a repository: one writer at a time, nothing on top of an index that something else has changed, the new index in place at
  * once and last, and what nobody needs any more taken away. A crash at any point leaves the old repository or the new one.
  *
- * @throws TSB_SIGNATURE_* when the present index is not signed by a key of the repository, and what `edit` throws
+ * @throws TSB_SIGNATURE_* when the present index is not signed by a key of the repository, TSB_CONTENT_CHANGED when its keys are no longer
+ *   those that the publisher knows, and what `edit` throws
  */
 export async function changeRepository<T>(
   publisher: Publisher,
   edit: IndexEdit<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const { dir, signers, formerSigners = [] } = publisher;
+  const { dir, signers } = publisher;
   return withLock(lockPath(dir), { signal }, async () => {
-    const { sections } = await readPresentIndex(dir, await publicKeysOf([...formerSigners, ...signers]));
+    const keys = await publicKeysOf(signers);
+    const formerKeys = publisher.formerKeys ?? keys;
+    const { sections } = await readPresentIndex(dir, formerKeys);
+    await assertKeysAre(dir, formerKeys);
     await endJournal(dir);
     await sweepRevisions(dir, { ...publisher, spares: () => true });
     try {
       const { change, result } = await edit(sections);
       signal?.throwIfAborted();
-      await writeRepositoryKeys(dir, signers);
-      await writeIndexes(dir, checkedText(change.sections), { ...publisher, signal });
+      const text = checkedText(change.sections);
+      // At no moment is there an index that no key of the key file has signed.
+      await writeRepositoryKeys(dir, [...keysNotIn(formerKeys, keys), ...formerKeys]);
+      await writeIndexes(dir, text, { ...publisher, signal });
+      await writeRepositoryKeys(dir, keys);
+      await removeOtherIndexes(dir, signers);
       const spared = change.spare ?? [];
       await sweepRevisions(dir, { ...publisher, spares: (stem) => spared.includes(stem) });
       return result;
@@ -58,6 +78,22 @@ export async function changeRepository<T>(
       await endJournal(dir);
     }
   });
+}
+
+/** Refuses to write the key file and the indexes for other keys than those that another writer has put there meanwhile. */
+async function assertKeysAre(dir: string, expected: readonly PublicKey[]): Promise<void> {
+  if ((await readIfPresent(join(dir, INDEX_FILE))) === undefined) return;
+  const found = await readRepositoryKeys(dir);
+  if (found.length === expected.length && keysNotIn(expected, found).length === 0) return;
+  throw new TsbuilderError('TSB_CONTENT_CHANGED', `${dir}: its keys have been changed meanwhile`, {
+    hint: 'Run the command again.',
+  });
+}
+
+/** The keys of `keys` that are not among `some`. */
+function keysNotIn(some: readonly PublicKey[], keys: readonly PublicKey[]): PublicKey[] {
+  const fingerprints = some.map((key) => key.getFingerprint());
+  return keys.filter((key) => !fingerprints.includes(key.getFingerprint()));
 }
 
 /** The text of an index, which readers accept. @throws TSB_INDEX_SYNTAX, TSB_INDEX_INVALID when they would not */

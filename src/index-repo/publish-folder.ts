@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PublicKey } from 'openpgp';
 import { TsbuilderError, errnoOf } from '../errors.js';
@@ -12,6 +12,8 @@ import { verifyClearsigned } from './signature.js';
 export const INDEX_FILE = 'index.asc';
 /** The public keys of a repository: the one that signs `index.asc` is the last, which is the one that virt-builder trusts. */
 export const KEY_FILE = 'key.asc';
+
+const INDEX_OF_KEY = /^index-[0-9a-f]{16}\.asc$/;
 
 /** Where the writers of a repository exclude each other. */
 export function lockPath(dir: string): string {
@@ -30,9 +32,9 @@ export async function readRepositoryKeys(dir: string): Promise<PublicKey[]> {
   return text === undefined ? [] : readKeyring(Buffer.from(text), path);
 }
 
-/** Writes the public halves of `signers` where they differ from what is there. */
-export async function writeRepositoryKeys(dir: string, signers: readonly IndexSigner[]): Promise<void> {
-  const text = signers.map(({ publicKey }) => `${publicKey.trimEnd()}\n`).join('');
+/** Writes `keys` into the key file where it holds something else. */
+export async function writeRepositoryKeys(dir: string, keys: readonly PublicKey[]): Promise<void> {
+  const text = keys.map((key) => `${key.armor().replaceAll('\r\n', '\n').trimEnd()}\n`).join('');
   const path = join(dir, KEY_FILE);
   if ((await readIfPresent(path)) !== text) await writeDurably(path, text, 0o644);
 }
@@ -114,6 +116,13 @@ export async function writeIndexes(
     if (isMain) signed.push({ name: INDEX_FILE, data });
   }
   for (const { name, data } of signed) await writeDurably(join(dir, name), data, 0o644);
+}
+
+/** Takes away the indexes of keys that are not of the repository any more: nobody would bring them up to date. */
+export async function removeOtherIndexes(dir: string, signers: readonly IndexSigner[]): Promise<void> {
+  const own = signers.map(({ fingerprint }) => indexOfKey(fingerprint));
+  for (const name of (await readdir(dir)).filter((one) => INDEX_OF_KEY.test(one)))
+    if (!own.includes(name)) await rm(join(dir, name), { force: true });
 }
 
 /** The text of a file; undefined when there is none. */

@@ -85,7 +85,7 @@ async function ensureKey(place: RepositoryPlace): Promise<IndexSigner> {
     );
   }
   const signer = present ?? (await makeKeyFile(secretKeyPath, USER_ID));
-  await writeRepositoryKeys(dir, [signer]);
+  await writeRepositoryKeys(dir, await publicKeysOf([signer]));
   return signer;
 }
 

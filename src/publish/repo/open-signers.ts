@@ -44,9 +44,13 @@ export async function namedSigners(request: SignerRequest): Promise<IndexSigner[
  * The signers of the repository in `dir`, one for each of its keys and in their order: those named on the command line, else the key
  * files that `repo init` made, else the user's GnuPG.
  *
+ * @param request.without fingerprint of a key, upper-case hex, that is not to sign, and whose secret half need not be there
  * @throws TSB_NOT_FOUND when it is no repository, TSB_KEY_INVALID when a key is missing, cannot sign, or is not the repository's
  */
-export async function repositorySigners(dir: string, request: SignerRequest): Promise<IndexSigner[]> {
+export async function repositorySigners(
+  dir: string,
+  request: SignerRequest & { readonly without?: string | undefined },
+): Promise<IndexSigner[]> {
   const keys = await readRepositoryKeys(dir);
   if (keys.length === 0) {
     throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: no repository: it has no ${KEY_FILE}`, {
@@ -64,7 +68,7 @@ export async function repositorySigners(dir: string, request: SignerRequest): Pr
     );
   }
   const signers: IndexSigner[] = [];
-  for (const fingerprint of fingerprints)
+  for (const fingerprint of fingerprints.filter((one) => one !== request.without))
     signers.push(
       named.find((one) => one.fingerprint === fingerprint) ?? (await keptSigner(fingerprint, request)),
     );
@@ -88,6 +92,6 @@ async function inGpg(fingerprint: string, request: SignerRequest): Promise<Index
 
 function missing(what: string, why: string): never {
   throw new TsbuilderError('TSB_KEY_INVALID', `${what}: cannot be used to sign: ${why}`, {
-    hint: 'Name the secret key with --key FILE or --gpg-key ID.',
+    hint: 'Name the secret key with --key FILE or --gpg-key ID. A key that is lost can be given up: tsbuilder repo sign --retire.',
   });
 }
