@@ -94,6 +94,9 @@ async function packRanges(path: string, disk: FillDisk, options: PackOptions): P
   return await packXz(path, diskContent(disk, step), options);
 }
 
+/** Every disk has places of no partition, at its start and end, that may hold something: no news up to this many bytes. */
+const UNREMARKABLE = 4 * 1024 * 1024;
+
 /** What nothing on the disk uses. What had to be left is added to `warnings`. A disk that cannot be understood is used throughout. */
 async function findUnused(
   { disk }: PackInput,
@@ -101,8 +104,9 @@ async function findUnused(
 ): Promise<readonly Range[]> {
   try {
     const survey = await surveyDisk(disk, { signal });
-    for (const { name, content, left } of survey.regions)
-      if (left !== undefined) warnings.push(`${name} (${content}) is packed whole: ${left}`);
+    for (const { name, content, length, left } of survey.regions)
+      if (left !== undefined && (content !== 'none' || length > UNREMARKABLE))
+        warnings.push(`${name} (${content}) is packed whole: ${left}`);
     return freeRanges(survey);
   } catch (error) {
     if (!(error instanceof TsbuilderError) || !UNREADABLE.has(error.code)) throw error;

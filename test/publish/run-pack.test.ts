@@ -70,6 +70,17 @@ describe('runPack', () => {
     execFileSync('e2fsck', ['-fn', file('again')], { stdio: 'ignore' });
   });
 
+  it('says which partitions are packed whole, and nothing of the room in front of them', async () => {
+    const disk = await open(file('gpt'), 'wx');
+    await disk.truncate(8 * 1024 ** 2);
+    await disk.write('LUKS\xba\xbe\0\x02', 4 * 1024 ** 2, 'latin1');
+    await disk.close();
+    const input = 'label: gpt\nstart=4MiB,size=2MiB\n';
+    execFileSync('sfdisk', ['-q', file('gpt')], { input, stdio: ['pipe', 'ignore', 'ignore'] });
+    const { warnings } = await runPack(request({ input: file('gpt') }));
+    expect(warnings).toEqual([expect.stringMatching(/^p1 .* is packed whole: /)]);
+  });
+
   it('says that snapshots are not packed', async () => {
     convert('qcow2');
     execFileSync('qemu-img', ['snapshot', '-c', 'one', file('image')]);
