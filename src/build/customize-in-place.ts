@@ -6,6 +6,7 @@ import { type DescribedStage, describeStages } from '../customize/plan-customize
 import { type DiskLock, lockDisk } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import { assertChangeable } from './assert-changeable.js';
 import { assertCustomizable } from './assert-customizable.js';
 import { assertNotInput } from './assert-not-input.js';
 import { assertOutputName } from './assert-output-name.js';
@@ -63,6 +64,7 @@ export async function runCustomize(
   const path = await diskPath(request.disk);
   await using lock = await lockDisk(path);
   const kind = await imageKind(path, means.signal);
+  await assertPlace(path, kind, request);
   const itself = mayChangeItself(kind, request) ? await changeItself(path, request, means) : undefined;
   return itself ?? (await changeCopy({ path, kind, lock }, request, means));
 }
@@ -71,6 +73,10 @@ export async function runCustomize(
 function mayChangeItself(kind: ImageKind, { backup, output, work }: CustomizeRequest): boolean {
   if (kind.format !== 'raw' || backup || output !== undefined || work.diskIds === 'new') return false;
   return !work.stages.some(({ runs }) => runs === 'in-guest');
+}
+
+async function assertPlace(path: string, kind: ImageKind, request: CustomizeRequest): Promise<void> {
+  if (request.output === undefined) await assertChangeable(path, { byCopy: !mayChangeItself(kind, request) });
 }
 
 /** Thrown where one commit turns out not to be enough. */
@@ -160,6 +166,7 @@ export async function planRun(request: CustomizeRequest, signal: AbortSignal): P
   await assertCustomizable(request.work.stages, signal);
   const path = await diskPath(request.disk);
   const kind = await imageKind(path, signal);
+  await assertPlace(path, kind, request);
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
   const root = systemMeant(path, await findSystems(content.disk, signal), request.work.root);

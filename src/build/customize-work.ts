@@ -5,6 +5,7 @@ import type { RootLogin } from '../customize/root-login.js';
 import type { OpenApplianceSession } from '../guest/appliance-session.js';
 import type { Guest } from '../guest/guest.js';
 import type { RandomSource } from '../io/random.js';
+import { withoutTempNames } from '../io/temp-name.js';
 import type { Progress } from '../progress.js';
 import type { CloudInitDisk } from './cloud-init-disk.js';
 
@@ -84,7 +85,8 @@ export function beginCustomizing(
   const context: CustomizeContext = {
     random: means.random,
     now: means.fakeTime ?? Math.floor(Date.now() / 1000),
-    warn: (message) => means.progress.warn(message),
+    // What is worked on has the name of a temporary file, the guest's name in messages.
+    warn: (message) => means.progress.warn(withoutTempNames(message)),
     secret: (label, value) => state.secrets.push({ label, value }),
     hostKeys: (keys) => {
       state.hostKeys = keys;

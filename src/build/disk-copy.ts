@@ -3,6 +3,7 @@ import { chmod, copyFile, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TsbuilderError, errnoOf } from '../errors.js';
 import { convertImage, convertToRaw } from '../image/convert-image.js';
+import { isGzip } from '../gzip/gzip-header.js';
 import { type Qcow2Info, isQcow2, readQcow2Info } from '../image/qcow2-info.js';
 import { countQcow2Clusters } from '../image/qcow2-source.js';
 import type { Qcow2Options } from '../image/qcow2-writer.js';
@@ -10,6 +11,7 @@ import type { ByteSource } from '../io/byte-source.js';
 import { openFileSource } from '../io/file-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
 import type { Progress } from '../progress.js';
+import { isZstd } from '../zstd/frame-header.js';
 import { isXz } from '../xz/xz-index.js';
 import { copySparse } from './copy-sparse.js';
 import { openDiskContent } from './disk-content.js';
@@ -39,17 +41,29 @@ const HEAD = 6;
 export async function imageKind(path: string, signal: AbortSignal): Promise<ImageKind> {
   await using source = await openFileSource(path);
   const head = await source.read(0, Math.min(HEAD, source.size), signal);
-  if (isXz(head)) {
-    throw new TsbuilderError('TSB_USAGE', `${path}: is compressed with xz`, {
-      hint: `Unpack it first: tsbuilder unxz ${path}`,
-    });
-  }
+  assertUnpacked(path, head);
   if (!isQcow2(head)) return { format: 'raw' };
   const info = await readQcow2Info(source, signal);
   assertPlain(path, info);
   const { clusterSize, compression } = info;
   const packed = await isPacked(source, signal);
   return { format: 'qcow2', options: { clusterSize, compress: packed ? compression : undefined } };
+}
+
+/** What unpacks a compressed disk, and keeps the file it was in. */
+const PACKED = [
+  { format: 'xz', is: isXz, unpack: 'tsbuilder unxz' },
+  { format: 'gzip', is: isGzip, unpack: 'gunzip --keep' },
+  { format: 'zstd', is: isZstd, unpack: 'unzstd' },
+] as const;
+
+function assertUnpacked(path: string, head: Uint8Array): void {
+  const found = PACKED.find(({ is }) => is(head));
+  if (!found) return;
+  throw new TsbuilderError('TSB_USAGE', `${path}: is compressed with ${found.format}`, {
+    hint: `Unpack it first: ${found.unpack} ${path}`,
+    details: { path, compression: found.format },
+  });
 }
 
 /** An image is compressed when more of its clusters are than are not: what a guest has written since never is. */

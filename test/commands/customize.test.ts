@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,14 +32,15 @@ afterEach(async () => {
 interface Ran {
   readonly result: unknown;
   readonly text: string;
+  readonly warnings: string;
   readonly status: number;
 }
 
 /** Runs the command. */
 async function customize(...words: string[]): Promise<Ran> {
-  const { result, stdout, error } = await captureOutput(() => Customize.run([...words], config));
+  const { result, stdout, stderr, error } = await captureOutput(() => Customize.run([...words], config));
   if (error) throw error;
-  return { result, text: stdout, status: Number(process.exitCode ?? 0) };
+  return { result, text: stdout, warnings: stderr, status: Number(process.exitCode ?? 0) };
 }
 
 /** Runs it and expects a failure, which must leave the disk and its folder as they were. */
@@ -173,14 +174,33 @@ describe('customize refuses', () => {
     expect((await failing(disk, ...words, '--no-backup')).code).toBe(code);
   });
 
+  it('and calls the disk by its name', async () => {
+    const data = join(folder.path, 'user-data');
+    await writeFile(data, '#cloud-config\n');
+    const { warnings } = await customize(disk, '--cloud-init', data);
+    expect(warnings).toContain(`warning: ${disk}: cloud-init is not installed`);
+    expect(await failing(disk, '--chmod', '0644:/nonexistent')).toMatchObject({
+      message: expect.stringMatching(new RegExp(`^--chmod: .*${disk}`)) as string,
+    });
+  });
+
   it('what is no disk that it can change', async () => {
     expect(await failing(`${disk}x`, '--mkdir', '/x')).toMatchObject({ code: 'TSB_NOT_FOUND' });
     expect(await failing(folder.path, '--mkdir', '/x')).toMatchObject({ code: 'TSB_USAGE' });
-    const xz = join(folder.path, 'disk.xz');
-    await writeFile(xz, Buffer.from('fd377a585a000004e6d6b4460200210116000000742fe5a3', 'hex'));
-    expect(await failing(xz, '--mkdir', '/x')).toMatchObject({
-      hint: expect.stringContaining('unxz') as string,
-    });
+    for (const [tool, unpack] of [
+      ['xz', 'tsbuilder unxz'],
+      ['gzip', 'gunzip'],
+      ['zstd', 'unzstd'],
+    ] as const) {
+      const packed = join(folder.path, `disk.${tool}`);
+      await writeFile(packed, execFileSync(tool, ['-c'], { input: 'a disk' }));
+      for (const more of [[], ['--no-backup'], ['--dry-run'], ['-o', join(folder.path, 'new')]])
+        expect(await failing(packed, '--mkdir', '/x', ...more)).toMatchObject({
+          code: 'TSB_USAGE',
+          message: `${packed}: is compressed with ${tool}`,
+          hint: expect.stringContaining(unpack) as string,
+        });
+    }
     const overlay = join(folder.path, 'overlay.qcow2');
     runTool('qemu-img', ['create', '-f', 'qcow2', '-F', 'raw', '-b', disk, overlay]);
     expect((await failing(overlay, '--mkdir', '/x')).message).toContain('has a backing file');
