@@ -1,5 +1,5 @@
 import { TsbuilderError } from '../errors.js';
-import { chooseRoot } from '../guest/choose-root.js';
+import { chooseRoot, isSystemName } from '../guest/choose-root.js';
 import { type GuestRoot, findRoots } from '../guest/find-root.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { openFileSource } from '../io/file-source.js';
@@ -42,12 +42,21 @@ export function systemMeant(
   { partitions, roots }: FoundSystems,
   wanted: string | undefined,
 ): GuestRoot<DescribedPartition> | undefined {
+  if (wanted !== undefined && isForeign(partitions, wanted)) return undefined;
   const root = chooseRoot(path, roots, wanted);
   if (root || partitions.some(({ content }) => FOREIGN.includes(content.kind))) return root;
   const contents = partitions.map(({ number, content }) => `${content.name} on ${nameOf(number)}`).join(', ');
   throw new TsbuilderError(
     'TSB_GUEST',
     `${path}: there is no Linux system on it, but ${contents === '' ? 'no filesystem at all' : contents}`,
+  );
+}
+
+/** Whether `wanted` names a partition that only libguestfs reads. */
+function isForeign(partitions: FoundSystems['partitions'], wanted: string): boolean {
+  return partitions.some(
+    ({ number, content }) =>
+      FOREIGN.includes(content.kind) && content.kind !== 'lvm-pv' && isSystemName(wanted, { number }),
   );
 }
 

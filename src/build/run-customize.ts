@@ -50,10 +50,10 @@ export async function customizeSystem(
   const after = (guest: Guest): Promise<void> => finishGuest(guest, state);
   const first = stages.findIndex(({ runs }) => runs === 'in-guest');
   if (first < 0) return offline({ before, stages, after });
-  if (!root) return inSession(path, state, { before, stages, after });
+  if (!root) return inSession({ path, root }, state, { before, stages, after });
   const last = stages.findLastIndex(({ runs }) => runs === 'in-guest');
   if (first > 0 || before) await offline({ before, stages: stages.slice(0, first) });
-  await inSession(path, state, { stages: stages.slice(first, last + 1) });
+  await inSession({ path, root }, state, { stages: stages.slice(first, last + 1) });
   await offline({ stages: stages.slice(last + 1), after });
 }
 
@@ -63,7 +63,7 @@ async function changeGuest(
   root: GuestRoot | undefined,
   { state, task }: { state: CustomizeState; task: SessionTask },
 ): Promise<void> {
-  if (!root) return inSession(path, state, task);
+  if (!root) return inSession({ path, root }, state, task);
   const [done, secrets] = [state.done.length, state.secrets.length];
   try {
     await using guest = await openRoot(path, root, state.means);
@@ -77,7 +77,7 @@ async function changeGuest(
     // Nothing was committed: it is all done again.
     state.done.length = done;
     state.secrets.length = secrets;
-    await inSession(path, state, task);
+    await inSession({ path, root }, state, task);
   }
 }
 
@@ -92,10 +92,20 @@ interface SessionTask {
   readonly after?: ((guest: Guest) => Promise<void>) | undefined;
 }
 
-async function inSession(disk: string, state: CustomizeState, task: SessionTask): Promise<void> {
+async function inSession(
+  { path: disk, root }: { path: string; root: GuestRoot | undefined },
+  state: CustomizeState,
+  task: SessionTask,
+): Promise<void> {
   const { means, work } = state;
+  const system = { disk, root: root?.volume.id ?? work.root };
   const open = means.openSession ?? (await libguestfs());
-  await using session = await open({ ...work.machine, ...means, disk, neededFor: neededFor(task.stages) });
+  await using session = await open({
+    ...work.machine,
+    ...means,
+    ...system,
+    neededFor: neededFor(task.stages),
+  });
   const change = async (edit: (guest: Guest) => Promise<void>): Promise<void> => {
     await using guest = session.guest();
     await edit(guest);

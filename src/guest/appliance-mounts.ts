@@ -1,7 +1,7 @@
 import { TsbuilderError, messageOf } from '../errors.js';
 import { openApplianceBase } from './appliance-base.js';
 import type { GuestfishShell } from './appliance-shell.js';
-import { ATTACHED, type ApplianceVolume, applianceVolumes } from './appliance-volumes.js';
+import { ATTACHED, type ApplianceVolume, applianceVolumes, isSystemOn } from './appliance-volumes.js';
 import { toByteString } from './byte-path.js';
 import { type DeviceTable, findDevice } from './find-device.js';
 import { type FstabEntry, readFstab } from './fstab.js';
@@ -21,18 +21,24 @@ interface Mounting {
   readonly known: ReadonlyMap<string, string>;
 }
 
+/** Which system is meant. */
+export interface MeantSystem {
+  /** The path of its disk, for messages. */
+  readonly disk: string;
+  /** Where its root is (`2`, `vg/root`). Default: there is only one system. */
+  readonly root?: string | undefined;
+}
+
 /**
  * Mounts the system on the disk: its root filesystem, where libguestfs finds it, and everything that its fstab mounts at boot. libguestfs
  * itself leaves out what it cannot resolve, and programs would then write into the folder that the mount hides.
  *
  * @returns what the guest mounts from a network or the like; nothing can be mounted there
- * @throws TSB_GUEST when libguestfs finds no system on the disk or more than one, and for a line of fstab that cannot be mounted
+ * @throws TSB_GUEST when libguestfs finds no such system on the disk or more than one, and for a line of fstab that cannot be mounted
  */
-export async function mountGuest(shell: GuestfishShell, disk: string): Promise<AbsentMount[]> {
-  const roots = lines(await shell.send('inspect-os'));
-  // What was attached beside the disk may be bootable too.
-  const [root, ...others] = roots.length > 1 ? roots.filter((device) => !ATTACHED.test(device)) : roots;
-  if (root === undefined || others.length > 0) throw notOne(disk, roots);
+export async function mountGuest(shell: GuestfishShell, meant: MeantSystem): Promise<AbsentMount[]> {
+  const { disk } = meant;
+  const root = chooseSystem(lines(await shell.send('inspect-os')), meant);
   const known = new Map(lines(await shell.send('inspect-get-mountpoints', root)).map(parseMount));
   await shell.send('mount', root, '/');
   const fstab = await readFstab(await filesNow(shell, disk));
@@ -48,6 +54,19 @@ export async function mountGuest(shell: GuestfishShell, disk: string): Promise<A
     if (why !== undefined) absent.push({ point, why });
   }
   return absent;
+}
+
+function chooseSystem(roots: readonly string[], { disk, root }: MeantSystem): string {
+  // What was attached beside the disk may be bootable too.
+  const own = roots.length > 1 ? roots.filter((device) => !ATTACHED.test(device)) : roots;
+  const [found, ...others] = root === undefined ? own : own.filter((device) => isSystemOn(device, root));
+  if (found !== undefined && others.length === 0) return found;
+  const systems = own.length === 0 ? 'no system' : `${own.length} systems (${own.join(', ')})`;
+  const message = `${disk}: libguestfs finds ${systems} on the disk${root === undefined ? '' : `, not one whose root is on ${root}`}`;
+  throw new TsbuilderError('TSB_GUEST', message, {
+    hint: own.length > 1 ? 'Say which one is meant: --root, with its partition or LVM volume.' : undefined,
+    details: { systems: own.length },
+  });
 }
 
 /** What libguestfs knows to be mounted by other means than fstab. */
@@ -142,12 +161,4 @@ function lines(output: Buffer): string[] {
 function parseMount(line: string): [point: string, device: string] {
   const at = line.lastIndexOf(': ');
   return [Buffer.from(line.slice(0, Math.max(0, at)), 'latin1').toString('utf8'), line.slice(at + 2)];
-}
-
-function notOne(disk: string, roots: readonly string[]): TsbuilderError {
-  const found = roots.length === 0 ? 'no system' : `${roots.length} systems (${roots.join(', ')})`;
-  return new TsbuilderError('TSB_GUEST', `${disk}: libguestfs finds ${found} on the disk`, {
-    hint: 'Programs of a guest can be run on a disk with exactly one system.',
-    details: { systems: roots.length },
-  });
 }

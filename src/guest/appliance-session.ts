@@ -8,6 +8,8 @@ export interface ApplianceOptions {
   readonly disk: string;
   /** Its format, never guessed from its content. Default: raw. */
   readonly format?: 'raw' | 'qcow2' | undefined;
+  /** Where the system that is meant has its root (`2`, `vg/root`), where the disk has several. Default: the only one. */
+  readonly root?: string | undefined;
   /** Bytes of one sector. Default: 512. */
   readonly sectorSize?: number | undefined;
   /** More disks or ISO images for the scripts, by absolute path, not written. */

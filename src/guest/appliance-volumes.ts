@@ -1,4 +1,5 @@
 import type { GuestfishShell } from './appliance-shell.js';
+import { isSystemName } from './choose-root.js';
 import type { DeviceTable } from './find-device.js';
 import type { GuestVolume } from './volume.js';
 
@@ -60,6 +61,13 @@ async function fields(
     return at <= 0 ? [] : [[line.slice(0, at), line.slice(at + 2).replace(/\\(.)/g, '$1')]];
   });
   return pairs.filter(([key]) => pairs.filter(([other]) => other === key).length === 1);
+}
+
+/** Whether `wanted` names the system whose root is on `device`, as libguestfs calls it: `/dev/sda2`, `/dev/vg/root`, `btrfsvol:/dev/sda2/@`. */
+export function isSystemOn(device: string, wanted: string): boolean {
+  const place = device.replace(/^btrfsvol:(\/dev\/sd[a-z]+\d*)\/.*$/, '$1');
+  const number = /^\/dev\/sda(\d*)$/.exec(place)?.[1];
+  return isSystemName(wanted, { number: Number(number ?? -1), lvm: logicalVolume(place) });
 }
 
 /** The names of LVM: `/dev/group/volume`. */

@@ -1,4 +1,5 @@
 import { TsbuilderError } from '../errors.js';
+import { mapperName } from './find-device.js';
 import type { GuestRoot } from './find-root.js';
 import type { GuestPartition } from './volume.js';
 
@@ -15,7 +16,12 @@ export function chooseRoot<P extends GuestPartition>(
   roots: readonly GuestRoot<P>[],
   wanted: string | undefined,
 ): GuestRoot<P> | undefined {
-  const found = wanted === undefined ? roots : roots.filter((root) => isNamed(root, wanted));
+  const found =
+    wanted === undefined
+      ? roots
+      : roots.filter(({ volume, partition }) =>
+          isSystemName(wanted, { number: partition.number, lvm: volume.lvm }),
+        );
   if (found.length === 1 || (found.length === 0 && wanted === undefined)) return found[0];
   const list = roots.map(({ volume, os }) => `${volume.label} (${os.distro?.name ?? 'Linux'})`).join(', ');
   if (found.length > 1) {
@@ -29,9 +35,19 @@ export function chooseRoot<P extends GuestPartition>(
   });
 }
 
-function isNamed({ volume, partition }: GuestRoot, wanted: string): boolean {
-  const { lvm } = volume;
-  const plain = wanted.replace(/^\/dev\//, '');
-  if (lvm) return plain === volume.id || plain === lvm.volume || plain === `${lvm.group}-${lvm.volume}`;
-  return /^([a-z]+|nvme\d+n\d+p|mmcblk\d+p)?(\d+)$/.exec(plain)?.[2] === String(partition.number);
+/** What a system can be called by. */
+export interface SystemPlace {
+  /** Of its partition; 0: the whole disk. */
+  readonly number: number;
+  readonly lvm?: { readonly group: string; readonly volume: string } | undefined;
+}
+
+/** Whether a user who writes `wanted` means a system there: `3`, `/dev/sda3`, `root`, `vg/root`, `/dev/vg/root`, `/dev/mapper/vg-root`. */
+export function isSystemName(wanted: string, { number, lvm }: SystemPlace): boolean {
+  const plain = wanted.replace(/^\/dev\/(mapper\/)?/, '');
+  if (lvm) {
+    const { group, volume } = lvm;
+    return [volume, `${group}/${volume}`, `${group}-${volume}`, mapperName(lvm)].includes(plain);
+  }
+  return /^([a-z]+|nvme\d+n\d+p|mmcblk\d+p)?(\d+)$/.exec(plain)?.[2] === String(number);
 }

@@ -64,7 +64,7 @@ function plain(matches: (partition: GuestVolume['partition']) => boolean): Match
 const byNumber = (number: number): Matcher => plain((partition) => partition.number === number);
 
 /** The name that device-mapper gives a volume: each dash in a name is doubled. */
-function mapperName({ group, volume }: { group: string; volume: string }): string {
+export function mapperName({ group, volume }: { group: string; volume: string }): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`;
 }
 

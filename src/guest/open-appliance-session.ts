@@ -23,7 +23,7 @@ const MIB = 1024 * 1024;
  * 15 seconds. On abort the appliance is killed, and nothing of it is left but the disk.
  *
  * @throws TSB_TOOL_MISSING without libguestfs, TSB_TOOL_FAILED when the appliance does not start or cannot mount, TSB_GUEST
- *   when there is not exactly one system on the disk, or something that its fstab mounts is not there
+ *   when there is not exactly one system on the disk and none is named, or something that its fstab mounts is not there
  */
 export async function openApplianceSession(options: ApplianceOptions): Promise<ApplianceSession> {
   await assertGuestfish(options.neededFor, options.signal);
@@ -34,7 +34,7 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
     resources.unshift(channel);
     const shell = await launch(options, folder.path, channel);
     resources.unshift(shell);
-    const absent = await mountGuest(shell, options.disk);
+    const absent = await mountGuest(shell, options);
     return await sessionOver(shell, { options, channel, folder: folder.path, absent, resources });
   } catch (error) {
     for (const resource of resources) await resource[Symbol.asyncDispose]();

@@ -191,6 +191,25 @@ describe('what needs programs of the guest', () => {
     expect(calls.at(-1)).toBe('end');
   });
 
+  it('tells the session which system is meant', async () => {
+    const roots: (string | undefined)[] = [];
+    const openSession: OpenApplianceSession = ({ root }) => {
+      roots.push(root);
+      return Promise.reject(new Error('a session'));
+    };
+    const path = makeSystemDisk(SMALL_DEBIAN, GUEST_TREES.FEDORA, undefined);
+    run('sh', [
+      '-c',
+      `printf 'XFSB\\0\\0\\020\\0' | dd of="$0" bs=1M seek=33 conv=notrunc status=none`,
+      path,
+    ]);
+    for (const root of ['1', '/dev/vda2', '3', 'nothing'])
+      await expect(
+        customizeDisk(path, work('run-command x', { root }), means({ openSession })),
+      ).rejects.toThrow(root === 'nothing' ? 'no Linux system has its root on nothing' : 'a session');
+    expect(roots).toEqual(['1', '2', '3']);
+  });
+
   it('makes an SELinux guest label its files anew, unless told otherwise', async () => {
     const tree = { ...GUEST_TREES.FEDORA, tmp: { dir: 0o1777 } };
     for (const [commands, expected] of [

@@ -1,3 +1,4 @@
+import { TsbuilderError } from '../../errors.js';
 import type { FstabEntry } from '../fstab.js';
 
 /** A line of fstab(5) that is mounted at boot below the root. */
@@ -25,12 +26,14 @@ const REMOTE = /^\/\/|^[^/=]+:\//;
 /** Drives for media that come and go: never what a guest is made of. */
 const REMOVABLE = /^\/dev\/(sr\d+|scd\d+|cdrom\w*|dvd\w*|fd\d+|floppy\w*)$/;
 
-/** No honest guest has more. */
-const MAX_MOUNTS = 64;
+/** No honest guest has more; each is looked for on the disk. */
+const MAX_MOUNTS = 256;
 
 /**
  * What a guest mounts below its root at boot, parents before what is mounted in them; of two lines with one mount point the last one.
  * Entries that are not mounted at boot (`noauto`), removable media and filesystems without files of their own (swap, tmpfs) are left out.
+ *
+ * @throws TSB_GUEST when there are more than 256: to leave one out could mean to write into the folder that it hides
  */
 export function bootMounts(fstab: readonly FstabEntry[]): BootMount[] {
   const byPoint = new Map<string, BootMount>();
@@ -40,9 +43,18 @@ export function bootMounts(fstab: readonly FstabEntry[]): BootMount[] {
     const optional = entry.options.includes('nofail');
     byPoint.set(mountPoint, { mountPoint, entry, from: originOf(entry), optional });
   }
-  return [...byPoint.values()]
-    .sort((a, b) => depthOf(a) - depthOf(b) || (a.mountPoint < b.mountPoint ? -1 : 1))
-    .slice(0, MAX_MOUNTS);
+  if (byPoint.size > MAX_MOUNTS) throw tooMany(byPoint.size);
+  return [...byPoint.values()].sort(
+    (a, b) => depthOf(a) - depthOf(b) || (a.mountPoint < b.mountPoint ? -1 : 1),
+  );
+}
+
+function tooMany(count: number): TsbuilderError {
+  const message = `the guest's /etc/fstab mounts ${count} filesystems, more than the ${MAX_MOUNTS} that can be kept apart`;
+  return new TsbuilderError('TSB_GUEST', message, {
+    hint: 'A single partition can be looked into: tsbuilder ls DISK:N.',
+    details: { count, reason: 'too-many-mounts' },
+  });
 }
 
 /** A line of fstab for messages. */
