@@ -1,8 +1,8 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SearchedFile } from '../customize/replace-ids.js';
 import { exec } from '../io/exec.js';
+import { openScratchFolder } from '../io/scratch-folder.js';
 import { TsbuilderError } from '../errors.js';
 
 /** How a part of a file is packed: `cpio` is not. */
@@ -59,7 +59,8 @@ export async function openUnpacked(file: SearchedFile, signal: AbortSignal): Pro
   const plain = start === undefined ? file.size : start.at;
   const front = { size: plain, read: (offset: number, length: number) => file.read(offset, length) };
   if (!start) return { parts: [front], [Symbol.asyncDispose]: () => Promise.resolve() };
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-initramfs-'));
+  const scratch = await openScratchFolder('initramfs');
+  const folder = scratch.path;
   try {
     await copyOut(file, start.at, join(folder, 'packed'));
     await unpack(folder, start.packing, signal);
@@ -73,11 +74,11 @@ export async function openUnpacked(file: SearchedFile, signal: AbortSignal): Pro
       parts: [front, { size, read }],
       async [Symbol.asyncDispose]() {
         await handle.close();
-        await rm(folder, { recursive: true, force: true });
+        await scratch[Symbol.asyncDispose]();
       },
     };
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await scratch[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -1,10 +1,10 @@
-import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { IdText } from '../customize/id-text.js';
 import type { IdSearch, SearchedFile } from '../customize/replace-ids.js';
 import { openE2fsScratch } from '../io/e2fs-env.js';
 import { type ExecResult, exec } from '../io/exec.js';
+import { openScratchFolder } from '../io/scratch-folder.js';
 
 /** A FAT filesystem on a disk, and how mtools are to work on it. */
 export interface FatTarget {
@@ -30,7 +30,7 @@ const MAX_FILES = 10_000;
  * @throws TSB_GUEST where one cannot be replaced, TSB_TOOL_MISSING without mtools
  */
 export async function searchFat(target: FatTarget, search: IdSearch): Promise<string[]> {
-  await using folder = await openFolder();
+  await using folder = await openScratchFolder('fat');
   const { stdout } = await mtools(target, folder.path, ['mdir', '-/', '-a', '-b', '::']);
   const paths = stdout.split('\n').filter((line) => line.startsWith('::/') && !line.endsWith('/'));
   if (paths.length > MAX_FILES) search.refuse(target.label, `it has ${paths.length} files`);
@@ -49,7 +49,7 @@ export async function searchFat(target: FatTarget, search: IdSearch): Promise<st
 
 /** Writes the files of `paths` anew with the new ids. */
 export async function replaceInFat(target: FatTarget, paths: readonly string[], ids: IdText): Promise<void> {
-  await using folder = await openFolder();
+  await using folder = await openScratchFolder('fat');
   for (const path of paths) {
     const copy = join(folder.path, 'file');
     await mtools(target, folder.path, ['mcopy', '-n', '-o', path, copy]);
@@ -73,11 +73,6 @@ async function judgeCopy(copy: string, label: string, search: IdSearch): Promise
     },
   };
   return await search.judge(file, 'boot');
-}
-
-async function openFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), 'tsbuilder-fat-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
 /** Runs one of mtools on the filesystem; they take `FILE@@OFFSET` for a drive. */

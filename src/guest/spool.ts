@@ -1,8 +1,8 @@
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { isAllZero } from '../io/all-zero.js';
+import { type ScratchFolder, openScratchFolder } from '../io/scratch-folder.js';
 import type { FileContent } from './guest.js';
 
 /** Content up to this size stays in memory. */
@@ -19,7 +19,7 @@ export interface Spool extends AsyncDisposable {
 
 /** A spool without a folder yet: one is made for the first content that needs it, and removed when this is disposed of. */
 export function openSpool(): Spool {
-  let folder: Promise<string> | undefined;
+  let folder: Promise<ScratchFolder> | undefined;
   let count = 0;
   return {
     async keep(stream) {
@@ -34,9 +34,9 @@ export function openSpool(): Spool {
             continue;
           }
           if (!file) {
-            folder ??= mkdtemp(join(tmpdir(), 'tsbuilder-spool-'));
+            folder ??= openScratchFolder('spool');
             count += 1;
-            file = await createFile(join(await folder, String(count)));
+            file = await createFile(join((await folder).path, String(count)));
             for (const early of head.splice(0)) await file.append(early);
           }
           await file.append(chunk);
@@ -48,7 +48,7 @@ export function openSpool(): Spool {
       return file ? { hostFile: file.path } : Buffer.concat(head);
     },
     [Symbol.asyncDispose]: async () => {
-      if (folder) await rm(await folder, { recursive: true, force: true });
+      await (await folder)?.[Symbol.asyncDispose]();
     },
   };
 }

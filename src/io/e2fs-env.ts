@@ -1,7 +1,7 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { noFlushEnv } from './quiet-flush.js';
+import { openScratchFolder } from './scratch-folder.js';
 
 /** How programs of e2fsprogs are to run. */
 export interface E2fsOptions {
@@ -45,13 +45,13 @@ export interface E2fsScratch extends AsyncDisposable {
  * @param offset where the filesystem begins in the disk, in bytes
  */
 export async function openE2fsScratch(diskPath: string, offset: number): Promise<E2fsScratch> {
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-e2fs-'));
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const scratch = await openScratchFolder('e2fs');
+  const remove = async (): Promise<void> => scratch[Symbol.asyncDispose]();
   try {
-    await symlink(resolve(diskPath), join(folder, 'disk'));
+    await symlink(resolve(diskPath), join(scratch.path, 'disk'));
   } catch (error) {
     await remove();
     throw error;
   }
-  return { folder, device: `disk?offset=${offset}`, [Symbol.asyncDispose]: remove };
+  return { folder: scratch.path, device: `disk?offset=${offset}`, [Symbol.asyncDispose]: remove };
 }

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { openScratchFolder } from '../io/scratch-folder.js';
 
 const PLAIN = /^[\w/.+-]+$/;
 
@@ -11,12 +11,8 @@ const PLAIN = /^[\w/.+-]+$/;
 export async function withPlainPath<T>(path: string, use: (plain: string) => Promise<T>): Promise<T> {
   const absolute = resolve(path);
   if (PLAIN.test(absolute)) return use(absolute);
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-link-'));
-  try {
-    const link = join(folder, 'disk');
-    await symlink(absolute, link);
-    return await use(link);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await openScratchFolder('link');
+  const link = join(folder.path, 'disk');
+  await symlink(absolute, link);
+  return await use(link);
 }

@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, truncate, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { exec } from '../../io/exec.js';
 import { type OutputFile, openOutputFile } from '../../io/output-file.js';
+import { openScratchFolder } from '../../io/scratch-folder.js';
 import type { SeedFiles } from './seed-files.js';
 
 /** FAT16 begins at 4085 clusters; this has fewer: a FAT12 that every guest reads. */
@@ -43,13 +43,9 @@ export async function openCidata(
 }
 
 async function fill(disk: string, files: SeedFiles, options: CidataOptions): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-cidata-'));
-  try {
-    for (const [name, data] of files) await writeFile(join(folder, name), data, { mode: 0o600 });
-    await makeFilesystem(disk, { files, folder, options });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await openScratchFolder('cidata');
+  for (const [name, data] of files) await writeFile(join(folder.path, name), data, { mode: 0o600 });
+  await makeFilesystem(disk, { files, folder: folder.path, options });
 }
 
 async function makeFilesystem(

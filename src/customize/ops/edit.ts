@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { exec } from '../../io/exec.js';
+import { openScratchFolder } from '../../io/scratch-folder.js';
 import { fieldsOperation, guestFile } from '../files/argument.js';
 import type { CustomizeContext } from '../operation-kind.js';
 
@@ -47,19 +47,15 @@ async function editFile(
   context: CustomizeContext,
 ): Promise<void> {
   const before = await guest.readFile(path);
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-edit-'));
-  try {
-    const output = join(folder, 'output');
-    // Not an argument: others on the machine would see it in the list of processes.
-    const script = join(folder, 'program');
-    await writeFile(script, program(expression), { mode: 0o600 });
-    await runPerl(path, { args: ['--', script, output], input: before }, context);
-    const { size } = await stat(output);
-    if (size === before.length && (await readFile(output)).equals(before)) return;
-    await guest.writeFile(path, createReadStream(output));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await openScratchFolder('edit');
+  const output = join(folder.path, 'output');
+  // Not an argument: others on the machine would see it in the list of processes.
+  const script = join(folder.path, 'program');
+  await writeFile(script, program(expression), { mode: 0o600 });
+  await runPerl(path, { args: ['--', script, output], input: before }, context);
+  const { size } = await stat(output);
+  if (size === before.length && (await readFile(output)).equals(before)) return;
+  await guest.writeFile(path, createReadStream(output));
 }
 
 async function runPerl(
