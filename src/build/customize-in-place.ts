@@ -28,6 +28,8 @@ import { customizeDisk, customizeSystem } from './run-customize.js';
 /** Which disk to customise, and how. */
 export interface CustomizeRequest {
   readonly disk: string;
+  /** What it is. Default: what it looks like. */
+  readonly format?: 'raw' | 'qcow2' | undefined;
   /** Another file to make, instead of changing the disk. */
   readonly output?: string | undefined;
   /** Replace an existing `output`. */
@@ -60,10 +62,10 @@ export async function runCustomize(
   request: CustomizeRequest,
   means: CustomizeMeans,
 ): Promise<CustomizeResult> {
-  await assertCustomizable(request.work.stages, means.signal);
+  await assertCustomizable(request.work, means.signal);
   const path = await diskPath(request.disk);
   await using lock = await lockDisk(path);
-  const kind = await imageKind(path, means.signal);
+  const kind = await imageKind(path, { format: request.format, signal: means.signal });
   await assertPlace(path, kind, request);
   const itself = mayChangeItself(kind, request) ? await changeItself(path, request, means) : undefined;
   return itself ?? (await changeCopy({ path, kind, lock }, request, means));
@@ -163,12 +165,12 @@ export interface CustomizePlan {
  * @throws TSB_GUEST when there is no system or which one is meant cannot be told, and as reading disks
  */
 export async function planRun(request: CustomizeRequest, signal: AbortSignal): Promise<CustomizePlan> {
-  await assertCustomizable(request.work.stages, signal);
+  await assertCustomizable(request.work, signal);
   const path = await diskPath(request.disk);
-  const kind = await imageKind(path, signal);
+  const kind = await imageKind(path, { format: request.format, signal });
   await assertPlace(path, kind, request);
   await using source = await openFileSource(path);
-  await using content = await openDiskContent(source, { path, signal });
+  await using content = await openDiskContent(source, { path, format: kind.format, signal });
   const root = systemMeant(path, await findSystems(content.disk, signal), request.work.root);
   return {
     disk: path,

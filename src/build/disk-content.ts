@@ -43,13 +43,15 @@ export interface OpenContentOptions {
   readonly early?: ByteSource | undefined;
   /** The source's path when it is a local file: the holes of a raw disk are then skipped, not read. */
   readonly path?: string | undefined;
+  /** What it is, where its content must not decide. */
+  readonly format?: 'raw' | 'qcow2' | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const HEAD = 6;
 
 /**
- * Opens the disk in `source`; its first bytes tell what it is, and what is neither xz nor qcow2 is raw. Disposing the content
+ * Opens the disk in `source`; unless `format` does, its first bytes tell what it is, and what is neither xz nor qcow2 is raw. Disposing the content
  * leaves `source` open.
  *
  * @throws TSB_XZ_CORRUPT, TSB_XZ_LIMIT, TSB_XZ_UNSUPPORTED, TSB_IMAGE_INVALID
@@ -59,6 +61,8 @@ export async function openDiskContent(
   options: OpenContentOptions = {},
 ): Promise<DiskContent> {
   const { signal } = options;
+  if (options.format === 'raw') return rawContent(source, options);
+  if (options.format === 'qcow2') return qcow2Content(source, signal);
   const head = await source.read(0, Math.min(HEAD, source.size), signal);
   if (isXz(head)) return xzContent(source, await readXzIndex(options.early ?? source, { signal }));
   return isQcow2(head) ? qcow2Content(source, signal) : rawContent(source, options);

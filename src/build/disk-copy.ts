@@ -33,16 +33,26 @@ export interface CopyOptions {
 
 const HEAD = 6;
 
+/** How the kind of an image is told. */
+export interface ImageKindOptions {
+  /** What it is, where its content must not decide: a guest can write the header of a qcow2 image into its raw disk. */
+  readonly format?: ImageKind['format'] | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Tells what kind of image the file `path` is: raw when it is no other that is known.
+ * Tells what kind of image the file `path` is, unless `format` does: raw when it is no other that is known.
  *
- * @throws TSB_USAGE when it is compressed, or a qcow2 image with more in it than one disk, which a new image would lose
+ * @throws TSB_IMAGE_INVALID when it is not the qcow2 image that it has to be; TSB_USAGE when it is compressed, or a qcow2 image with more in it
+ *   than one disk, which a new image would lose
  */
-export async function imageKind(path: string, signal: AbortSignal): Promise<ImageKind> {
+export async function imageKind(path: string, options: ImageKindOptions): Promise<ImageKind> {
+  const { format, signal } = options;
+  if (format === 'raw') return { format };
   await using source = await openFileSource(path);
   const head = await source.read(0, Math.min(HEAD, source.size), signal);
-  assertUnpacked(path, head);
-  if (!isQcow2(head)) return { format: 'raw' };
+  if (format === undefined) assertUnpacked(path, head);
+  if (format === undefined && !isQcow2(head)) return { format: 'raw' };
   const info = await readQcow2Info(source, signal);
   assertPlain(path, info);
   const { clusterSize, compression } = info;
@@ -98,7 +108,7 @@ export async function copyToRaw(
 ): Promise<void> {
   const { path, kind } = image;
   if (kind.format === 'raw' && (await reflink(path, target))) return;
-  const bytes = await dataBytes(path, options.signal);
+  const bytes = await dataBytes(path, { format: kind.format, signal: options.signal });
   await assertFreeSpace(dirname(target), bytes);
   using step = options.progress.step('Copying', bytes);
   const how = { ...options, onProgress: (done: number) => step.advance(done) };
@@ -107,9 +117,9 @@ export async function copyToRaw(
     await convertImage(path, target, { ...how, format: 'raw' });
 }
 
-async function dataBytes(path: string, signal: AbortSignal): Promise<number> {
+async function dataBytes(path: string, options: ImageKindOptions): Promise<number> {
   await using source = await openFileSource(path);
-  await using content = await openDiskContent(source, { path, signal });
+  await using content = await openDiskContent(source, { path, ...options });
   return content.estimatedAllocation;
 }
 

@@ -24,6 +24,10 @@ export default class Customize extends BaseCommand<typeof Customize> {
       helpValue: 'FILE',
       description: 'make FILE, in the format of the disk, and leave the disk as it is',
     }),
+    'input-format': Flags.option({
+      options: ['raw', 'qcow2'] as const,
+      description: 'take the disk to be of this format (default: what it looks like)',
+    })(),
     backup: Flags.boolean({
       allowNo: true,
       default: true,
@@ -50,13 +54,12 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const { args, flags, progress } = this;
     const work = await customizeWork(this.tokens, flags);
     if (work.stages.length === 0 && work.diskIds !== 'new') {
-      throw new TsbuilderError('TSB_USAGE', 'what is to be done to the disk?', {
-        hint: 'Name an operation, such as --hostname web1; tsbuilder customize --help lists them.',
-      });
+      throw nothingToDo(flags['cloud-init-disk']);
     }
     const { output, force, backup } = flags;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
-    const request = { disk: args.disk, output, force, backup, work, jobs };
+    const format = flags['input-format'];
+    const request = { disk: args.disk, format, output, force, backup, work, jobs };
     if (flags['dry-run']) return this.plan(request);
     await using sink = await openSecretSink(flags['password-file'], progress);
     const means = await this.means();
@@ -85,4 +88,19 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const { progress, signal, flags } = this;
     return { ...randomness(flags.seed), sync: flags.sync, progress, signal };
   }
+}
+
+function nothingToDo(cloudInitDisk: string | undefined): TsbuilderError {
+  if (cloudInitDisk === undefined) {
+    return new TsbuilderError('TSB_USAGE', 'what is to be done to the disk?', {
+      hint: 'Name an operation, such as --hostname web1; tsbuilder customize --help lists them.',
+    });
+  }
+  return new TsbuilderError(
+    'TSB_USAGE',
+    'nothing is to be done to the disk: with --cloud-init-disk the data for cloud-init goes elsewhere',
+    {
+      hint: 'Name an operation besides, such as --hostname web1, or leave --cloud-init-disk away to put the data into the guest.',
+    },
+  );
 }

@@ -64,7 +64,7 @@ export async function runSparsify(request: SparsifyRequest): Promise<SparsifyRes
       'To change the disk itself: tsbuilder sparsify DISK --in-place',
     );
   }
-  const kind = await imageKind(path, signal);
+  const kind = await imageKind(path, { signal });
   await assertFormat(request.format ?? kind.format);
   await using lock = await lockDisk(path);
   await using source = await openFileSource(path);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, copyFile, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, open, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Config } from '@oclif/core';
 import { captureOutput } from '@oclif/test';
@@ -73,6 +73,23 @@ describe('customize', () => {
     await customize(disk, '--write', '/etc/motd:again');
     expect(await names()).toEqual(['disk.img', 'disk.img.bak', 'disk.img.bak.1']);
     expect(debugfsOn(`${disk}.bak.1`, 1, 'cat /etc/motd')).toBe('hi');
+  });
+
+  it('takes the disk for what it is told to be', async () => {
+    // A guest can write the header of a qcow2 image in front of its partitions.
+    const header = Buffer.from('514649fb00000003', 'hex');
+    await using file = await open(disk, 'r+');
+    await file.write(header, 0, header.length, 0);
+    expect((await failing(disk, '--mkdir', '/srv/x')).code).toBe('TSB_IMAGE_INVALID');
+    process.exitCode = undefined;
+    for (const [index, more] of [[], ['--no-backup'], ['--dry-run']].entries()) {
+      const words = ['--input-format', 'raw', '--write', `/etc/motd:${index}`, ...more];
+      const { result, status } = await customize(disk, ...words);
+      expect(status).toBe(0);
+      expect(result).toMatchObject(more[0] === '--dry-run' ? { plan: { disk } } : { format: 'raw' });
+    }
+    expect(debugfsOn(disk, 1, 'cat /etc/motd')).toBe('1');
+    expect((await readFile(disk)).subarray(0, 8).equals(header)).toBe(true);
   });
 
   it('changes the disk itself without a backup, or leaves it and makes another', async () => {
@@ -174,6 +191,18 @@ describe('customize refuses', () => {
     expect((await failing(disk, ...words, '--no-backup')).code).toBe(code);
   });
 
+  it('a disk for cloud-init alone, because nothing is to be done to the disk', async () => {
+    const data = join(folder.path, 'user-data');
+    await writeFile(data, '#cloud-config\n');
+    const words = ['--cloud-init', data, '--cloud-init-disk', join(folder.path, 'seed.img')];
+    expect(await failing(disk, ...words)).toMatchObject({
+      code: 'TSB_USAGE',
+      message: expect.stringContaining('nothing is to be done to the disk') as string,
+    });
+    const missing = ['--cloud-init', `${data}x`, ...words.slice(2), '--mkdir', '/x'];
+    expect(await failing(disk, ...missing, '--dry-run')).toMatchObject({ code: 'TSB_NOT_FOUND' });
+  });
+
   it('and calls the disk by its name', async () => {
     const data = join(folder.path, 'user-data');
     await writeFile(data, '#cloud-config\n');
@@ -203,7 +232,11 @@ describe('customize refuses', () => {
     }
     const overlay = join(folder.path, 'overlay.qcow2');
     runTool('qemu-img', ['create', '-f', 'qcow2', '-F', 'raw', '-b', disk, overlay]);
-    expect((await failing(overlay, '--mkdir', '/x')).message).toContain('has a backing file');
+    for (const more of [[], ['--input-format', 'qcow2']])
+      expect((await failing(overlay, '--mkdir', '/x', ...more)).message).toContain('has a backing file');
+    expect(await failing(disk, '--mkdir', '/x', '--input-format', 'qcow2')).toMatchObject({
+      code: 'TSB_IMAGE_INVALID',
+    });
   });
 
   it('a disk that a machine uses', async () => {
