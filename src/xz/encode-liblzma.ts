@@ -1,3 +1,4 @@
+import { adviseHugePages } from '../io/huge-pages.js';
 import { type NativeFunction, type NativeLibrary, addressOf } from '../io/native.js';
 import { dictionaryFor, presetNumber } from './encode-options.js';
 import { LZMA, LzmaFailure } from './lzma-result.js';
@@ -110,6 +111,7 @@ class LiblzmaEncoder implements Lzma2Encoder {
   readonly #filters: Filters;
   /** A `lzma_stream`; all zero is LZMA_STREAM_INIT. Kept from block to block, so that liblzma reuses its memory. */
   readonly #strm = Buffer.alloc(STREAM_SIZE);
+  #advised = false;
 
   constructor(functions: Functions, options: EncoderOptions) {
     this.#functions = functions;
@@ -124,6 +126,9 @@ class LiblzmaEncoder implements Lzma2Encoder {
   ): Promise<number | undefined> {
     const begun = Number(this.#functions.rawEncoder(this.#strm, this.#filters.filters));
     if (begun !== LZMA.ok) throw new LzmaFailure(begun);
+    // liblzma has its memory now, and has not touched it: searching for matches jumps all over it.
+    if (!this.#advised) adviseHugePages();
+    this.#advised = true;
     this.#strm.writeBigUInt64LE(addressOf(output), NEXT_OUT);
     this.#strm.writeBigUInt64LE(BigInt(output.length), AVAIL_OUT);
     for (let at = 0, ended = false; !ended; at += SLICE) {
