@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -138,6 +138,25 @@ describe('mount', () => {
     expect(files).toEqual([{ path: desk.file('m/disk.img'), size: ROOT.length }]);
     // The server is in this process, which must not sleep meanwhile.
     await promisify(execFile)('e2fsck', ['-fn', desk.file('m/disk.img')]);
+    resultOf(await umount('m'));
+    await expectGone();
+  });
+
+  it('shows a raw disk as it is that looks like qcow2, when it is told so', async () => {
+    const decoy = Buffer.alloc(1024 * 1024, 'disk');
+    run('qemu-img', ['create', '-q', '-f', 'qcow2', desk.file('head.qcow2'), '64M']);
+    readFileSync(desk.file('head.qcow2')).subarray(0, 512).copy(decoy);
+    rmSync(desk.file('head.qcow2'));
+    const image = `${desk.path}/decoy.img`;
+    writeFileSync(image, decoy);
+    for (const flag of ['--format', '--input-format']) {
+      const mounted = await mount(image, 'm', flag, 'raw');
+      expect(mounted).toMatchObject({ format: 'raw', files: [{ size: decoy.length }] });
+      expect(readFileSync(desk.file('m/disk.img')).equals(decoy)).toBe(true);
+      resultOf(await umount('m'));
+    }
+    // What somebody who can write to the disk has made of it otherwise.
+    expect(await mount(image, 'm')).toMatchObject({ format: 'qcow2', files: [{ size: 64 * 1024 * 1024 }] });
     resultOf(await umount('m'));
     await expectGone();
   });
