@@ -1,46 +1,59 @@
 import { copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../errors.js';
+import { writeError } from '../io/free-space.js';
 import { tempName } from '../io/temp-name.js';
 
 /**
  * Writes a whole file so that a crash at any moment leaves the old content or the new: temporary name, fsync, rename,
  * fsync of the folder.
  *
- * @throws system errors (ENOSPC, EACCES ...) with the temporary file removed
+ * @throws TSB_NO_SPACE, TSB_OUTPUT_UNUSABLE or TSB_IO with the temporary file removed
  */
 export async function writeDurably(path: string, data: string, mode: number): Promise<void> {
   const temp = join(dirname(path), tempName(basename(path)));
-  try {
-    const handle = await open(temp, 'wx', mode);
+  await orWriteError(path, async () => {
     try {
-      await handle.writeFile(data);
-      await handle.sync();
+      await writeAll(temp, data, mode);
+      await rename(temp, path);
     } finally {
-      await handle.close();
+      await rm(temp, { force: true });
     }
-    await rename(temp, path);
-  } finally {
-    await rm(temp, { force: true });
+    await syncFolder(dirname(path));
+  });
+}
+
+async function writeAll(path: string, data: string, mode: number): Promise<void> {
+  await using handle = await open(path, 'wx', mode);
+  await handle.writeFile(data);
+  await handle.sync();
+}
+
+async function orWriteError(path: string, action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    throw writeError(path, error);
   }
-  await syncFolder(dirname(path));
 }
 
 /**
  * Moves a file into place durably, over an existing one if there is one; copies where `from` is on another filesystem.
  *
- * @throws system errors, with no partial file under the new name
+ * @throws TSB_NO_SPACE, TSB_OUTPUT_UNUSABLE or TSB_IO, with no partial file under the new name
  */
 export async function moveDurably(from: string, to: string): Promise<void> {
-  try {
-    await syncFile(from);
-    await rename(from, to);
-  } catch (error) {
-    if (errnoOf(error) !== 'EXDEV') throw error;
-    await copyDurably(from, to);
-    await rm(from);
-  }
-  await syncFolder(dirname(to));
+  await orWriteError(to, async () => {
+    try {
+      await syncFile(from);
+      await rename(from, to);
+    } catch (error) {
+      if (errnoOf(error) !== 'EXDEV') throw error;
+      await copyDurably(from, to);
+      await rm(from);
+    }
+    await syncFolder(dirname(to));
+  });
 }
 
 /** Creates a folder and its parents; an existing one keeps its mode. */

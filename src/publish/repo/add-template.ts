@@ -6,6 +6,7 @@ import type { TemplateFields } from '../../index-repo/publish-entry.js';
 import { readPresentIndex } from '../../index-repo/publish-folder.js';
 import { publicKeysOf } from '../../index-repo/publish-signer.js';
 import { type PublishResult, assertPublishable, publishTemplate } from '../../index-repo/publish-template.js';
+import { writeError } from '../../io/free-space.js';
 import { tempName } from '../../io/temp-name.js';
 import type { Progress } from '../../progress.js';
 import { type PackRequest, runPack } from '../run-pack.js';
@@ -90,7 +91,9 @@ async function pack(output: string, request: AddRequest): Promise<string> {
 
 /** A file that is packed already is copied, so that the original stays, and decoded once. */
 async function takePacked(path: string, { disk, jobs, progress, signal }: AddRequest): Promise<void> {
-  await copyFile(disk, path, constants.COPYFILE_FICLONE);
+  await copyFile(disk, path, constants.COPYFILE_FICLONE).catch((error: unknown) => {
+    throw writeError(path, error);
+  });
   signal.throwIfAborted();
   using step = progress.step('Verifying');
   await assertWholeXz(path, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
