@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { named } from '../customize/apply-operations.js';
+import { seedHostFiles } from '../customize/cloud-init/seed-files.js';
 import type { HostFile } from '../customize/operation-kind.js';
-import type { CustomizeStage } from '../customize/plan-customize.js';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { assertGuestfish } from '../io/guestfish.js';
+import type { CustomizeWork } from './customize-work.js';
 
 /**
  * Checks before any work what operations need of this machine: their files, which are not read yet, and libguestfs where programs of
@@ -13,12 +14,14 @@ import { assertGuestfish } from '../io/guestfish.js';
  * @throws TSB_NOT_FOUND for a file that is missing or cannot be read, TSB_USAGE for a folder in place of one, TSB_TOOL_MISSING
  */
 export async function assertCustomizable(
-  stages: readonly CustomizeStage[],
+  { stages, cloudInitDisk }: Pick<CustomizeWork, 'stages' | 'cloudInitDisk'>,
   signal: AbortSignal,
 ): Promise<void> {
   for (const { kind, value } of stages.flatMap(({ operations }) => operations)) {
     for (const file of kind.hostFiles?.(value) ?? []) await named(kind.name, () => assertReadable(file));
   }
+  for (const file of cloudInitDisk ? seedHostFiles(cloudInitDisk.choice) : [])
+    await named('cloud-init', () => assertReadable(file));
   const inGuest = stages.find(({ runs }) => runs === 'in-guest')?.operations[0];
   if (inGuest) await assertGuestfish(`--${inGuest.kind.name}`, signal);
 }

@@ -164,7 +164,7 @@ export default class Build extends BaseCommand<typeof Build> {
     const { flags, progress, signal } = this;
     const jobs = clampJobs(flags.jobs ?? defaultJobs());
     const work = await customizeWork(this.tokens, flags);
-    await assertCustomizable(work.stages, signal);
+    await assertCustomizable(work, signal);
     const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,
       arch: flags.arch,

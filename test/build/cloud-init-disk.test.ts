@@ -62,9 +62,16 @@ describe('a disk for cloud-init beside the image', () => {
 describe('what operations need of this machine', () => {
   const check = (commands: string): Promise<void> =>
     assertCustomizable(
-      planCustomize(parseCommands('test', commands).operations),
+      { stages: planCustomize(parseCommands('test', commands).operations) },
       new AbortController().signal,
     );
+
+  it('is looked for, too, where it goes to a disk for cloud-init', async () => {
+    const cloudInitDisk = { path: '/elsewhere', choice: { userData: '/dev/null', metaData: '/nowhere' } };
+    await expect(
+      assertCustomizable({ stages: [], cloudInitDisk }, new AbortController().signal),
+    ).rejects.toMatchObject({ code: 'TSB_NOT_FOUND', message: '--cloud-init: /nowhere: no such file' });
+  });
 
   it.each([
     ['upload /nowhere/file:/x', 'TSB_NOT_FOUND', '--upload: /nowhere/file: no such file'],

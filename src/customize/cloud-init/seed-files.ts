@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { TsbuilderError, messageOf } from '../../errors.js';
 import type { RandomSource } from '../../io/random.js';
+import type { HostFile } from '../operation-kind.js';
 import { MAX_USER_DATA, assertUserData } from './check-user-data.js';
 import { assertYaml } from './check-yaml.js';
 
@@ -9,6 +10,11 @@ export interface SeedChoice {
   readonly userData: string;
   readonly metaData?: string | undefined;
   readonly networkConfig?: string | undefined;
+}
+
+/** The files of this machine that `readSeedFiles` will read. */
+export function seedHostFiles({ userData, metaData, networkConfig }: SeedChoice): HostFile[] {
+  return [userData, metaData, networkConfig].filter((path) => path !== undefined).map((path) => ({ path }));
 }
 
 /** The content of a seed's files by name. */

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { textOrObject } from '../text-or-object.js';
-import { type SeedChoice, readSeedFiles } from '../cloud-init/seed-files.js';
+import { type SeedChoice, readSeedFiles, seedHostFiles } from '../cloud-init/seed-files.js';
 import type { CustomizeContext, FileOperationKind } from '../operation-kind.js';
 
 const SEED = '/var/lib/cloud/seed/nocloud';
@@ -25,8 +25,7 @@ export const cloudInit: FileOperationKind<SeedChoice> = {
     v.strictObject({ userData: file, metaData: v.optional(file), networkConfig: v.optional(file) }),
   ),
   parse: parseSeedChoice,
-  hostFiles: ({ userData, metaData, networkConfig }) =>
-    [userData, metaData, networkConfig].filter((path) => path !== undefined).map((path) => ({ path })),
+  hostFiles: seedHostFiles,
   describe: ({ userData }) => `give cloud-init the user data of ${userData}`,
   apply: seedCloudInit,
 };
