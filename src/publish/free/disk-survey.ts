@@ -19,7 +19,7 @@ export interface DiskRegion extends Range {
   readonly free?: number | undefined;
   /** Bytes of the disk that hold nothing anyone needs, ascending. */
   readonly freeRanges: readonly Range[];
-  /** Why this region is left untouched: "encrypted (LUKS)", "needs libguestfs". */
+  /** Why this region is left untouched: "encrypted (LUKS)", "not known what it is". */
   readonly left?: string | undefined;
 }
 

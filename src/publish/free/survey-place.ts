@@ -28,7 +28,8 @@ export interface Findings {
 }
 
 /** Why filesystems are left whose free space only their own driver knows. */
-export const NEEDS_LIBGUESTFS = 'needs libguestfs';
+const ONLY_ITS_DRIVER =
+  'only its own driver knows what is free; virt-sparsify, of the package libguestfs-tools, can ask it';
 
 /** Partitions of these types belong to firmware and boot loaders, or to more than one disk, whatever their first bytes look like. */
 const LEFT_TYPES: Readonly<Record<string, string>> = {
@@ -124,7 +125,7 @@ async function reasonToLeave(
     case 'xfs':
     case 'btrfs':
     case 'ntfs':
-      return NEEDS_LIBGUESTFS;
+      return ONLY_ITS_DRIVER;
     case 'luks':
       return 'encrypted (LUKS)';
     case 'iso9660':

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +10,8 @@ import { punchFree } from '../../../src/publish/free/punch-free.js';
 import { MIB, makeDisk, makeDisk4k, makeSparse, patch, run } from '../../helpers/disk.js';
 import { type VolumeSpec, physicalVolumeHead } from '../../helpers/physical-volume.js';
 import { scratchFolder } from '../../helpers/scratch-folder.js';
+
+const PUNCHING = join(import.meta.dirname, '../../helpers/punching-child.ts');
 
 async function surveyOf(path: string): Promise<DiskSurvey> {
   await using source = await openFileSource(path);
@@ -137,6 +141,19 @@ describe('surveyDisk', () => {
     expect(after.includes(Buffer.alloc(8192, 0x5a))).toBe(false);
   });
 
+  it.each([
+    ['mkfs.xfs', 320, 'xfs'],
+    ['mkfs.btrfs', 128, 'btrfs'],
+    ['mkfs.ntfs', 8, 'ntfs'],
+  ])('leaves what %s makes, and names what can look into it', async (tool, mib, content) => {
+    await using folder = await scratchFolder();
+    const path = makeSparse(join(folder.path, 'disk.img'), mib * MIB);
+    run(tool, [...(tool === 'mkfs.ntfs' ? ['-F', '-Q'] : ['-q']), path]);
+    expect(await surveyOf(path)).toMatchObject({
+      regions: [{ content, freeRanges: [], left: expect.stringContaining('libguestfs-tools') as string }],
+    });
+  });
+
   it('leaves a disk of which nothing is known', async () => {
     await using folder = await scratchFolder();
     const path = makeSparse(join(folder.path, 'empty.img'), 4 * MIB);
@@ -146,6 +163,20 @@ describe('surveyDisk', () => {
     });
   });
 });
+
+/** Frees 4 KiB at a time in a process of its own, which is killed by SIGKILL after it told of so many pieces. */
+async function killWhileFreeing(path: string, pieces: number): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', PUNCHING, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let told = 0;
+  child.stdout.on('data', (data: Buffer) => {
+    told += data.length;
+    if (told >= pieces) child.kill('SIGKILL');
+  });
+  const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  expect(signal).toBe('SIGKILL');
+}
 
 describe('punchFree', () => {
   const pieces = Array.from({ length: 8 }, (_, index) => ({ offset: (2 * index + 1) * MIB, length: MIB }));
@@ -179,6 +210,20 @@ describe('punchFree', () => {
       );
     }
   });
+
+  it('leaves a valid disk when it is killed', async () => {
+    await using folder = await scratchFolder();
+    const path = join(folder.path, 'disk.img');
+    const image = extImage(folder.path, 64);
+    for (let time = 0; time < 3; time += 1) {
+      writeFileSync(path, image);
+      await killWhileFreeing(path, 2 + 5 * time);
+      run('e2fsck', ['-fn', path]);
+      expect(run('debugfs', ['-R', 'cat file', path])).toBe(readFileSync(join(folder.path, 'file'), 'utf8'));
+    }
+    await freed(path);
+    run('e2fsck', ['-fn', path]);
+  }, 30_000);
 
   it('ends between two pieces when it is aborted', async () => {
     await using folder = await scratchFolder();
