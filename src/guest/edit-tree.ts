@@ -73,7 +73,7 @@ export async function makeFolder(
     } else if (!options.parents) {
       throw pathError(tree, each, 'exists already', 'exists');
     } else if (place.node.type !== 'directory') {
-      throw pathError(tree, each, `a ${place.node.type}, not a folder`, 'not-folder');
+      throw pathError(tree, each, `a ${place.node.type} is there, so no folder can be made`, 'not-folder');
     }
   }
 }

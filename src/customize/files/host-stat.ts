@@ -5,7 +5,8 @@ import { TsbuilderError, errnoOf, messageOf } from '../../errors.js';
 /** The error for a file of this machine that cannot be read. */
 export function hostError(path: string, error: unknown): TsbuilderError {
   const missing = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
-  const text = missing ? 'no such file or folder on this machine' : messageOf(error);
+  const known = errnoOf(error) === 'EISDIR' ? 'a folder, not a file' : messageOf(error);
+  const text = missing ? 'no such file or folder on this machine' : known;
   const code = missing ? 'TSB_NOT_FOUND' : 'TSB_IO';
   return new TsbuilderError(code, `${path}: ${text}`, { details: { path }, cause: error });
 }

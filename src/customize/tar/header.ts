@@ -27,8 +27,7 @@ export class BadHeader extends Error {}
  * @throws BadHeader when its checksum is wrong or a number in it is none
  */
 export function parseHeader(raw: Buffer): TarHeader {
-  const sum = readNumber(raw, 148, 8);
-  if (sum !== checksum(raw)) throw new BadHeader('no tar header: its checksum is wrong');
+  if (!hasChecksum(raw)) throw new BadHeader('no tar header: its checksum is wrong');
   const posix = raw.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = posix ? readText(raw, 345, 155) : Buffer.alloc(0);
   const name = readText(raw, 0, 100);
@@ -45,6 +44,13 @@ export function parseHeader(raw: Buffer): TarHeader {
     minor: readNumber(raw, 337, 8),
     raw,
   };
+}
+
+/** Whether a block has the checksum of a header. */
+export function hasChecksum(raw: Buffer): boolean {
+  const field = raw.subarray(148, 156);
+  const first = field[0] ?? 0;
+  return (first & 0x80 ? readBinary(field) : readOctal(field)) === checksum(raw);
 }
 
 /** The sum of all bytes, those of the checksum itself counted as blanks. */

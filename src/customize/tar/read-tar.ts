@@ -1,5 +1,5 @@
 import type { ByteSource } from '../../io/byte-source.js';
-import { BLOCK, BadHeader, type TarHeader, natural, parseHeader } from './header.js';
+import { BLOCK, BadHeader, type TarHeader, hasChecksum, natural, parseHeader } from './header.js';
 import { type PaxRecords, paxNumber, readPaxRecords } from './pax.js';
 import { type Segment, type SparseMap, checkSparse, readOldSparse, readPaxSparse } from './sparse.js';
 import { tarError } from './tar-error.js';
@@ -62,6 +62,7 @@ export async function* readTar(source: ByteSource, signal?: AbortSignal): AsyncG
   for (let at = 0; at < source.size;) {
     const start = at;
     try {
+      if (start === 0) await assertTar(source, signal);
       const raw = await readAt(source, { offset: at, length: BLOCK }, signal);
       if (raw.every((byte) => byte === 0)) return;
       const header = parseHeader(raw);
@@ -81,6 +82,15 @@ export async function* readTar(source: ByteSource, signal?: AbortSignal): AsyncG
       throw tarError(source.name, start, error.message);
     }
   }
+}
+
+/** Tells what is no archive at all from one that is damaged or cut off further on. */
+async function assertTar(source: ByteSource, signal?: AbortSignal): Promise<void> {
+  if (source.size < BLOCK)
+    throw new BadHeader(`not a tar archive: it has ${source.size} bytes, a header has ${BLOCK}`);
+  const raw = Buffer.from(await source.read(0, BLOCK, signal));
+  if (!raw.every((byte) => byte === 0) && !hasChecksum(raw))
+    throw new BadHeader('not a tar archive: it does not begin with a header');
 }
 
 const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;

@@ -122,7 +122,7 @@ async function runScript(
       'TSB_NO_SPACE',
       `${target.diskPath}: the guest's filesystem is full, nothing was changed: ${text}`,
       {
-        hint: 'Give the disk a larger --size.',
+        hint: 'Build with a larger --size; a disk that is there is enlarged by tsbuilder resize.',
       },
     );
   }
