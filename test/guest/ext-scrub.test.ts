@@ -102,7 +102,7 @@ describe('scrubbing', () => {
     debugfsWrite(path, `sif /etc/evil block[0] ${block}`);
     await using guest = await open(path);
     await guest.scrub('/etc/evil');
-    await guest.commit().catch((error: unknown) => expect(error).toMatchObject({ code: 'TSB_GUEST' }));
+    await guest.commit().catch((error: unknown) => expect(error).toMatchObject({ code: 'TSB_FILESYSTEM' }));
     await using again = await open(path);
     expect((await again.readFile('/etc/good')).toString()).toBe('g'.repeat(8192));
   });
