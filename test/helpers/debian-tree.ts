@@ -28,6 +28,7 @@ const PROGRAMS = [
     'tar',
     'diff',
     'touch',
+    'chmod',
     'kill',
   ],
   ...['dpkg', 'dpkg-deb', 'dpkg-split', 'dpkg-query', 'apt-get', 'apt-config', 'apt-cache'],
