@@ -141,6 +141,6 @@ describe('operations on files and programs of the guest, mixed', () => {
     const texts = new Map(paths.map((path, index) => [path, readFileSync(out(index), 'utf8')]));
     expect(Object.fromEntries(texts)).toMatchObject(wanted);
     for (const [path, text] of Object.entries(MATCHED)) expect(texts.get(path)).toMatch(text);
-    expect(stdout.trim().split('\n')).toEqual(FOUND);
+    expect(stdout.trim().split('\n')).toEqual(FOUND.map((name) => `/${name}`));
   }, 600_000);
 });
