@@ -51,7 +51,7 @@ export async function execMounting(
 }
 
 /** The command line, for `exec`, of a program that gets `signal` when this process ends, however that comes about. */
-export function endingWithParent(
+function endingWithParent(
   command: readonly string[],
   signal: 'KILL' | 'TERM' = 'KILL',
 ): [file: string, args: string[]] {
