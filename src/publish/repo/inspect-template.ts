@@ -61,7 +61,8 @@ function oneLine(text: string | undefined): string | undefined {
 }
 
 function osinfoOf({ distro, version }: InspectedSystem): string | undefined {
-  const [name, numbers] = OSINFO[distro ?? ''] ?? [];
+  // The guest says what it is called, also `constructor`.
+  const [name, numbers] = (Object.hasOwn(OSINFO, distro ?? '') && OSINFO[distro ?? '']) || [];
   const parts = /^\d+(?:\.\d+)*/.exec(version ?? '')?.[0].split('.');
   if (name === undefined || !parts) return undefined;
   return `${name}${parts.slice(0, numbers).join('.')}`;
