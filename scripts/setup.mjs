@@ -86,8 +86,11 @@ const PACKAGES = {
     ['nbd-client', program('nbd-client')],
     ['nbdkit', program('nbdkit')],
     ['ntfs-3g', program('mkfs.ntfs')],
+    ['openssh-client', program('ssh-keyscan')],
     ['openssl', program('openssl')],
+    ['perl', program('perl')],
     ['pigz', program('pigz')],
+    ['pixz', program('pixz')],
     ['procps', program('ps')],
     ['python3-libnbd', program('nbdsh')],
     ['qemu-system-common', program('qemu-storage-daemon')],
@@ -102,7 +105,6 @@ const PACKAGES = {
   bench: [
     ['7zip', program('7zz')],
     ['hyperfine', program('hyperfine')],
-    ['pixz', program('pixz')],
     ['time', file('/usr/bin/time')],
   ],
 };
