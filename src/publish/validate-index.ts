@@ -1,0 +1,114 @@
+import { TsbuilderError } from '../errors.js';
+import { isClearsigned, openEnvelope } from '../index-repo/clearsign-envelope.js';
+import { MAX_INDEX_BYTES } from '../index-repo/index-lexer.js';
+import { MAX_KEY_BYTES, readKeyring } from '../index-repo/keyring.js';
+import { decodeText, verifyClearsigned } from '../index-repo/signature.js';
+import type { TemplateEntry } from '../index-repo/template-entry.js';
+import { fetchSmall } from '../io/fetch-small.js';
+import { printable } from '../io/printable.js';
+import { redactUrl } from '../io/redact-url.js';
+import { type IndexProblem, findIndexProblems } from './index-problems.js';
+import { entryWarnings, virtBuilderWarnings } from './virt-builder-index.js';
+
+/** Who signed an index. */
+export interface IndexSignature {
+  readonly signed: boolean;
+  /** Of the key, upper-case hex: what the signature claims unless `verified`. */
+  readonly signedBy?: string | undefined;
+  /** Whether a key that was given has made it, and it holds now. */
+  readonly verified: boolean;
+}
+
+/** What was found in an index. */
+export interface IndexVerdict extends IndexSignature {
+  readonly url: string;
+  readonly templates: number;
+  /** In the order of the text. */
+  readonly problems: readonly IndexProblem[];
+}
+
+/** What an index is judged by. */
+export interface ValidateOptions {
+  /** Files with public keys; without any, signatures are not verified. */
+  readonly keys: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Looks through the index at a path or URL, signed or not.
+ *
+ * @throws TSB_NOT_FOUND, TSB_IO, the network's codes, TSB_INDEX_SYNTAX when it is not UTF-8, TSB_KEY_INVALID
+ */
+export async function validateIndex(location: string, options: ValidateOptions): Promise<IndexVerdict> {
+  const { data } = await fetchSmall(location, { maxBytes: MAX_INDEX_BYTES, signal: options.signal });
+  const name = printable(redactUrl(location));
+  const text = decodeText(data, name);
+  const { firstLine, inner, problems } = openText(text, name);
+  const { signature, problem } = await judge(data, { ...options, name, signed: isClearsigned(text) });
+  const source = { name, uri: location, format: 'native', checked: false } as const;
+  const found = findIndexProblems(inner, { url: location, firstLine, source });
+  const lines = inner.split('\n');
+  const lineOf = ({ name: section }: TemplateEntry): number => firstLine + lines.indexOf(`[${section}]`);
+  const all = [
+    ...problems,
+    ...(problem && problems.length === 0 ? [problem] : []),
+    ...found.problems,
+    ...(found.problems.length === 0 ? virtBuilderWarnings(inner, firstLine) : []),
+    ...entryWarnings(found.entries, lineOf),
+  ];
+  return {
+    url: name,
+    ...signature,
+    templates: found.entries.length,
+    problems: all.sort((a, b) => a.line - b.line || a.column - b.column),
+  };
+}
+
+interface OpenedText {
+  readonly inner: string;
+  readonly firstLine: number;
+  readonly problems: readonly IndexProblem[];
+}
+
+/** The text of the index itself; of one whose signature is malformed, as much as there is. */
+function openText(text: string, name: string): OpenedText {
+  if (!isClearsigned(text)) return { inner: text, firstLine: 1, problems: [] };
+  try {
+    const { unverifiedText, firstLine } = openEnvelope(text, name);
+    // The newline in front of the signature belongs to the armour.
+    return { inner: unverifiedText === '' ? '' : `${unverifiedText}\n`, firstLine, problems: [] };
+  } catch (error) {
+    return { inner: '', firstLine: 1, problems: [toProblem(error)] };
+  }
+}
+
+function toProblem(error: unknown): IndexProblem {
+  if (!(error instanceof TsbuilderError)) throw error;
+  const line = Number(error.details['line'] ?? 1);
+  return { severity: 'error', code: error.code, line, column: 1, message: error.message };
+}
+
+async function judge(
+  data: Uint8Array,
+  options: ValidateOptions & { name: string; signed: boolean },
+): Promise<{ signature: IndexSignature; problem?: IndexProblem }> {
+  const { name, signed, signal } = options;
+  const keys = (await Promise.all(options.keys.map((path) => readKeys(path, signal)))).flat();
+  if (!signed && keys.length === 0) return { signature: { signed, verified: false } };
+  try {
+    const { primaryFingerprint } = await verifyClearsigned(data, { name, keys });
+    return { signature: { signed, signedBy: primaryFingerprint.toUpperCase(), verified: true } };
+  } catch (error) {
+    const problem = toProblem(error);
+    const claimed = error instanceof TsbuilderError ? error.details['claimed'] : undefined;
+    const signedBy = typeof claimed === 'string' ? claimed.toUpperCase() : undefined;
+    const signature = { signed, signedBy, verified: false };
+    const isUnknownOnly = keys.length === 0 && problem.code === 'TSB_SIGNATURE_WRONG_KEY';
+    return isUnknownOnly ? { signature } : { signature, problem };
+  }
+}
+
+async function readKeys(path: string, signal: AbortSignal | undefined): ReturnType<typeof readKeyring> {
+  const { data } = await fetchSmall(path, { maxBytes: MAX_KEY_BYTES, signal });
+  return readKeyring(data, path);
+}
