@@ -4,6 +4,7 @@ import { existing, findNode } from './read-files.js';
 import { assertUnprotected, assertUnprotectedPlace } from './protection.js';
 import { type Place, pathError, pathText, resolvePath } from './resolve-path.js';
 import { ACCESS_ACL, aclWithMode } from './tree-acl.js';
+import { newChild, newNode } from './new-node.js';
 import { namesOf } from './tree-names.js';
 import { type LoadedNode, type Tree, type TreeNode, linksOf } from './tree.js';
 
@@ -26,7 +27,7 @@ export async function writeFile(
     throw pathError(tree, path, `a ${old.type}, not a regular file`, 'not-file');
   if (old) return rewriteFile(tree, { path, node: old, near: place.parent }, file);
   assertUnprotectedPlace(tree, path, place);
-  const node = newNode(tree, { type: 'file', mode: 0o644 }, file.attributes);
+  const node = await newChild(tree, place, { type: 'file', mode: 0o644, given: file.attributes });
   await setEntry(tree, place, { ...node, content: file.content });
 }
 
@@ -69,7 +70,8 @@ export async function makeFolder(
     const place = await resolvePath(tree, each, 'links');
     if (!place.node) {
       assertUnprotectedPlace(tree, each, place);
-      await setEntry(tree, place, newNode(tree, { type: 'directory', mode: 0o755 }, options));
+      const node = await newChild(tree, place, { type: 'directory', mode: 0o755, given: options });
+      await setEntry(tree, place, node);
     } else if (!options.parents) {
       throw pathError(tree, each, 'exists already', 'exists');
     } else if (place.node.type !== 'directory') {
@@ -95,7 +97,8 @@ export async function makeSymlink(
   }
   const place = await resolvePath(tree, path, 'parents');
   assertReplaceable(tree, path, place);
-  const node = newNode(tree, { type: 'symlink', mode: 0o777 }, { ...link.attributes, mode: undefined });
+  const given = { ...link.attributes, mode: undefined };
+  const node = await newChild(tree, place, { type: 'symlink', mode: 0o777, given });
   await setEntry(tree, place, { ...node, target: bytes });
 }
 
@@ -112,7 +115,7 @@ export async function makeNode(
   const { type } = file.node;
   const place = await resolvePath(tree, path, 'parents');
   assertReplaceable(tree, path, place);
-  const node = newNode(tree, { type, mode: 0o644 }, file.attributes);
+  const node = await newChild(tree, place, { type, mode: 0o644, given: file.attributes });
   if (file.node.type === 'fifo') return setEntry(tree, place, node);
   const { major, minor } = file.node.device;
   const fits = (value: number, max: number): boolean => Number.isInteger(value) && value >= 0 && value <= max;
@@ -238,25 +241,6 @@ export async function changeXattr(
 
 function isLoaded(node: TreeNode): node is LoadedNode {
   return node.base !== undefined;
-}
-
-function newNode(
-  tree: Tree,
-  like: Pick<TreeNode, 'type' | 'mode'> &
-    Partial<Pick<TreeNode, 'uid' | 'gid'>> & { xattrs?: Map<string, Buffer> | undefined },
-  attributes: FileAttributes,
-): TreeNode {
-  const xattrs = new Map(like.xattrs ?? []);
-  for (const [name, value] of attributes.xattrs ?? []) xattrs.set(name, Buffer.from(value));
-  return {
-    type: like.type,
-    mode: attributes.mode ?? like.mode,
-    uid: attributes.uid ?? like.uid ?? 0,
-    gid: attributes.gid ?? like.gid ?? 0,
-    mtime: attributes.mtime ?? tree.now,
-    xattrs,
-    changedXattrs: new Set(xattrs.keys()),
-  };
 }
 
 function changeLinks(node: TreeNode, change: number): void {

@@ -81,6 +81,34 @@ describe('chmod', () => {
   });
 });
 
+describe('a new file', () => {
+  it('gets what its folder says', async () => {
+    const path = makeExtImage({ 'd/x': '' });
+    await using guest = await openGuest(path);
+    await guest.chmod('/d', 0o2755);
+    await guest.chown('/d', { uid: 1, gid: 9 });
+    await guest.setXattr('/d', 'system.posix_acl_default', ACL(7, 7, 5));
+    await guest.commit();
+    await guest.mkdir('/d/sub/deep', { parents: true });
+    await guest.writeFile('/d/sub/f', 'x');
+    await guest.writeFile('/d/own', 'x', { mode: 0o600, uid: 3, gid: 4 });
+    await guest.symlink('x', '/d/link');
+    await apply(guest, 'copy', '/d/x:/d/copy');
+    await guest.commit();
+    fsck(path);
+    expect(await guest.stat('/d/sub/deep')).toMatchObject({ mode: 0o2775, uid: 0, gid: 9 });
+    expect(await guest.stat('/d/sub/f')).toMatchObject({ mode: 0o664, uid: 0, gid: 9 });
+    expect(await guest.stat('/d/own')).toMatchObject({ mode: 0o600, uid: 3, gid: 4 });
+    expect(await guest.lstat('/d/link')).toMatchObject({ mode: 0o777, gid: 9 });
+    const deep = await guest.getXattrs('/d/sub/deep');
+    expect(deep.get('system.posix_acl_default')).toEqual(ACL(7, 7, 5));
+    expect(deep.get('system.posix_acl_access')).toEqual(ACL(7, 7, 5));
+    expect(await guest.getXattrs('/d/sub/f')).toEqual(new Map([['system.posix_acl_access', ACL(6, 6, 4)]]));
+    expect((await guest.getXattrs('/d/own')).get('system.posix_acl_access')).toEqual(ACL(0, 6, 0));
+    expect((await guest.getXattrs('/d/copy')).size).toBe(0);
+  });
+});
+
 describe('a path that ends in a slash', () => {
   it.each([
     ['move', '/f:/none/'],
@@ -154,7 +182,7 @@ describe('moving to another filesystem', () => {
 
 describe('hard links, access control lists and in-place writing', () => {
   it('come out as guestfish makes them', async () => {
-    const path = makeExtImage({ 'd/x': '', a: 'old\n', t: 'old\n', w: 'old\n' });
+    const path = makeExtImage({ 'd/x': '', 'g/x': '', a: 'old\n', t: 'old\n', w: 'old\n' });
     {
       await using guest = await openGuest(path);
       for (const name of ['a', 't', 'w']) {
@@ -163,6 +191,9 @@ describe('hard links, access control lists and in-place writing', () => {
         await guest.setXattr(`/${name}`, 'system.posix_acl_access', ACL(5, 7, 5));
         await guest.hardLink(`/${name}`, `/d/${name}`);
       }
+      await guest.chmod('/g', 0o2755);
+      await guest.chown('/g', { uid: 1, gid: 9 });
+      await guest.setXattr('/g', 'system.posix_acl_default', ACL(7, 7, 5));
       await guest.commit();
     }
     const theirs = scratchPath('theirs.img');
@@ -174,6 +205,12 @@ write-append /a "more\\n"
 truncate /t
 write /w new
 chmod 0641 /w
+mkdir-p /g/sub/deep
+write /g/sub/f x
+touch /g/t
+ln-s x /g/link
+write /g/m x
+chmod 0600 /g/m
 umount-all
 `;
     run('env', ['LIBGUESTFS_BACKEND=direct', 'LIBGUESTFS_BACKEND_SETTINGS=force_tcg', 'guestfish'], script);
@@ -182,6 +219,11 @@ umount-all
     await apply(mine, 'truncate', '/t');
     await apply(mine, 'write', '/w:new');
     await apply(mine, 'chmod', '0641:/w');
+    await apply(mine, 'mkdir', '/g/sub/deep');
+    await apply(mine, 'write', '/g/sub/f:x');
+    await apply(mine, 'touch', '/g/t');
+    await apply(mine, 'link', 'x:/g/link');
+    await mine.writeFile('/g/m', 'x', { mode: 0o600 });
     await mine.commit();
     fsck(path);
     await using other = await openGuest(theirs);
@@ -190,6 +232,11 @@ umount-all
       expect({ ...got, id: 0, mtime: 0 }).toEqual({ ...wanted, id: 0, mtime: 0 });
       expect(await mine.readFile(each)).toEqual(await other.readFile(each));
       expect(await mine.getXattrs(each)).toEqual(await other.getXattrs(each));
+    }
+    for (const each of ['/g/sub', '/g/sub/deep', '/g/sub/f', '/g/t', '/g/m', '/g/link']) {
+      const [got, wanted] = [await mine.lstat(each), await other.lstat(each)];
+      expect({ ...got, id: 0, mtime: 0 }).toEqual({ ...wanted, id: 0, mtime: 0 });
+      if (got.type !== 'symlink') expect(await mine.getXattrs(each)).toEqual(await other.getXattrs(each));
     }
   });
 });

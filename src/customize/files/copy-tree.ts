@@ -54,7 +54,8 @@ async function copyFolder(copy: Copy, { from, to, stat, depth }: Step): Promise<
     if (await lstatIfThere(guest, to)) {
       throw guestError(guest, to, { text: `no folder, as ${from} is`, reason: 'not-folder' });
     }
-    await guest.mkdir(to);
+    // Without what the folder above would give it.
+    await guest.mkdir(to, { xattrs: new Map() });
   }
   for (const { name, rawName, stat: child } of await guest.entries(from, { details: true })) {
     if (name === undefined || !child) throw unreachableName(guest, from, rawName);
