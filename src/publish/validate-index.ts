@@ -112,3 +112,14 @@ async function readKeys(path: string, signal: AbortSignal | undefined): ReturnTy
   const { data } = await fetchSmall(path, { maxBytes: MAX_KEY_BYTES, signal });
   return readKeyring(data, path);
 }
+
+/** The entries of a local index that nothing is wrong with, whoever signed it: `validateIndex` tells that. @throws as it */
+export async function findRepositoryEntries(
+  path: string,
+  signal?: AbortSignal,
+): Promise<readonly TemplateEntry[]> {
+  const { data } = await fetchSmall(path, { maxBytes: MAX_INDEX_BYTES, signal });
+  const { inner, firstLine } = openText(decodeText(data, path), path);
+  const source = { name: path, uri: path, format: 'native', checked: false } as const;
+  return findIndexProblems(inner, { url: path, firstLine, source }).entries;
+}
