@@ -119,7 +119,7 @@ const uid = (text: string): string => text.replaceAll('1501', '1000');
 const EXPLAINED: readonly Explained[] = [
   {
     path: /^\/etc\/shadow$/,
-    why: 'every password has a salt of its own; a locked one begins with one ! here, which `passwd -u` takes away, and with two there',
+    why: 'every password has a salt of its own, and is of today (virt-customize keeps the day of the old one); a locked one begins with one ! here, which `passwd -u` takes away, and with two there',
     holds: (ours, theirs) => sameAccounts(ours.text, theirs.text.replace('deploy:!!', 'deploy:!')),
   },
   {
@@ -177,9 +177,11 @@ function sameAccounts(ours: string, theirs: string): boolean {
     a?.length === b?.length &&
     (a ?? []).every(([user, field = '', ...rest], index) => {
       const [otherUser, other = '', ...others] = b?.[index] ?? [];
-      if (user !== otherUser || rest.join() !== others.join()) return false;
+      const [[day = '', ...limits], [otherDay = '', ...otherLimits]] = [rest, others];
+      if (user !== otherUser || limits.join() !== otherLimits.join()) return false;
       const password = PASSWORDS[user as keyof typeof PASSWORDS] as string | undefined;
-      return password === undefined ? field === other : sameHash(password, [field, other]);
+      if (password === undefined) return field === other && day === otherDay;
+      return Number(day) >= Number(otherDay) && sameHash(password, [field, other]);
     })
   );
 }
