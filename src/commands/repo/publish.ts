@@ -1,0 +1,76 @@
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../../base-command.js';
+import type { PublishSummary } from '../../publish/target/publish-repository.js';
+
+/** A template is opened as a file: no sources are asked. */
+const PLAIN = { 'require-verified': false, offline: true, 'check-signature': true, 'allow-rollback': false };
+
+export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
+  static override summary = 'Send a repository to where users find it: a folder, or a server by rsync.';
+  static override description =
+    'All of the repository is verified first: signatures, and every file that the indexes name. Only what is missing or different is sent, index.asc last: until then the former index holds, and what it names stays. A catalogue page, index.html, is written beside the index. s3:// is not supported yet.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> ./repo /srv/www/repo --url https://example.org/repo',
+    '<%= config.bin %> <%= command.id %> ./repo www.example.org:/srv/www/repo --url https://example.org/repo --delete',
+    {
+      description: 'What would be sent',
+      command: '<%= config.bin %> <%= command.id %> ./repo rsync://backup/repo --dry-run',
+    },
+  ];
+  static override args = {
+    dir: Args.string({ description: 'folder of the repository', required: true, ignoreStdin: true }),
+    target: Args.string({
+      description: 'folder, file:// URL, host:path, or rsync:// URL',
+      required: true,
+      ignoreStdin: true,
+    }),
+  };
+  static override flags = {
+    url: Flags.string({
+      helpValue: 'URL',
+      description: 'where users find the folder: for the commands on the page',
+    }),
+    page: Flags.boolean({ allowNo: true, default: true, description: 'write and send a catalogue page' }),
+    delete: Flags.boolean({
+      description:
+        'take away template files of the target that neither index names and the repository does not have',
+    }),
+    'dry-run': Flags.boolean({ description: 'verify, show what would be sent, and do nothing' }),
+  };
+
+  protected override async execute(): Promise<unknown> {
+    const { TsbuilderError } = await import('../../errors.js');
+    const { openTarget } = await import('../../publish/target/open-target.js');
+    const { publishRepository } = await import('../../publish/target/publish-repository.js');
+    const { openStoredDisk } = await import('../../serve/open-stored-disk.js');
+    const { lookRequest } = await import('../../ui/look-request.js');
+    const { args, flags, progress, signal } = this;
+    const { url } = flags;
+    if (url !== undefined && !/^https?:\/\/[^/]/i.test(url)) {
+      throw new TsbuilderError('TSB_USAGE', `--url ${JSON.stringify(url)}: is not an http(s) URL`, {
+        hint: 'For example: --url https://example.org/repo',
+      });
+    }
+    const summary = await publishRepository({
+      ...{ dir: args.dir, url, page: flags.page, remove: flags.delete, dryRun: flags['dry-run'] },
+      target: await openTarget(args.dir, args.target),
+      openDisk: (path) => openStoredDisk(lookRequest(path, { flags: PLAIN, progress, signal })),
+      ...{ progress, signal },
+    });
+    if (!flags.quiet) await this.show(summary);
+    return summary;
+  }
+
+  private async show({ target, sent, sentBytes, unchanged, removed, dryRun }: PublishSummary): Promise<void> {
+    const { formatSize } = await import('../../io/format-size.js');
+    const { printable } = await import('../../io/printable.js');
+    for (const name of sent) this.log(printable(`${dryRun ? 'Would send' : 'Sent'} ${name}`));
+    for (const name of removed) this.log(printable(`${dryRun ? 'Would remove' : 'Removed'} ${name}`));
+    const size = formatSize(sentBytes);
+    this.log(
+      printable(
+        `${target}: ${sent.length} sent (${size}), ${unchanged} unchanged, ${removed.length} removed`,
+      ),
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { TsbuilderError, errnoOf } from '../../errors.js';
+import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
+import { openFileSource } from '../../io/file-source.js';
+import { writeError } from '../../io/free-space.js';
+import { startHash } from '../../io/hash-content.js';
+import { withLock } from '../../io/lock-file.js';
+import { sweepTempFiles, tempName } from '../../io/temp-name.js';
+import { hashFile } from './hash-file.js';
+import type { PublishTarget, PublishedFile, TargetOptions } from './publish-target.js';
+
+const PIECE = 1024 * 1024;
+
+/** The folder `dir` as a target; it is made when something is put there. Files are compared by their content. */
+export function folderTarget(dir: string): PublishTarget {
+  return {
+    name: dir,
+    async missing(files, options) {
+      const found: PublishedFile[] = [];
+      for (const file of files) if (!(await isSame(join(dir, file.name), file, options))) found.push(file);
+      return found;
+    },
+    async send(files, options) {
+      for (const file of files) await copyIntoPlace(file, join(dir, file.name), options);
+    },
+    async list() {
+      try {
+        return await readdir(dir);
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') return [];
+        throw error;
+      }
+    },
+    readText: (name) => readIfPresent(join(dir, name)),
+    async remove(names) {
+      for (const name of names) await rm(join(dir, name), { force: true });
+    },
+    async exclusively(action, { signal }) {
+      await mkdir(dir, { recursive: true }).catch((error: unknown) => {
+        throw writeError(dir, error);
+      });
+      return withLock(lockPath(dir), { signal }, action);
+    },
+  };
+}
+
+async function isSame(path: string, file: PublishedFile, { signal }: TargetOptions): Promise<boolean> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  });
+  if (!found?.isFile() || found.size !== file.size) return false;
+  return (await hashFile(path, { signal })).sha512 === file.sha512;
+}
+
+/** Under a temporary name, flushed, and only what was verified gets the name. */
+async function copyIntoPlace(file: PublishedFile, to: string, options: TargetOptions): Promise<void> {
+  const folder = dirname(to);
+  const temp = join(folder, tempName(basename(to)));
+  try {
+    await mkdir(folder, { recursive: true });
+    await sweepTempFiles(to);
+    assertCopied(file, await copy(file.path, temp, options));
+    await rename(temp, to);
+    await using handle = await open(folder, 'r');
+    await handle.sync();
+  } catch (error) {
+    throw writeError(to, error);
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+/** @returns the SHA-512 of what was copied */
+async function copy(from: string, to: string, { onProgress, signal }: TargetOptions): Promise<string> {
+  await using source = await openFileSource(from);
+  await using handle = await open(to, 'wx', 0o644);
+  const hasher = startHash();
+  for (let offset = 0; offset < source.size; offset += PIECE) {
+    const data = await source.read(offset, Math.min(PIECE, source.size - offset), signal);
+    hasher.update(data);
+    await handle.writeFile(data);
+    onProgress?.(data.length);
+  }
+  await handle.sync();
+  return hasher.digest().sha512;
+}
+
+function assertCopied({ path, sha512 }: PublishedFile, found: string): void {
+  if (found === sha512) return;
+  throw new TsbuilderError('TSB_CONTENT_CHANGED', `${path}: has changed while it was published`, {
+    hint: 'Nothing in the target names it yet: run the command again.',
+  });
+}

@@ -1,0 +1,122 @@
+import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { TsbuilderError, messageOf } from '../../errors.js';
+import { splitIndex } from '../../index-repo/publish-entry.js';
+import { INDEX_FILE, lockPath } from '../../index-repo/publish-folder.js';
+import { withLock } from '../../io/lock-file.js';
+import type { Progress } from '../../progress.js';
+import { type CatalogueRequest, PAGE_FILE, writeCatalogue } from '../catalogue/write-catalogue.js';
+import type { PublishTarget, PublishedFile } from './publish-target.js';
+import { type VerifiedRepository, smallFile, verifyForPublishing } from './published-files.js';
+
+/** A repository to put somewhere. */
+export interface PublishRequest {
+  readonly dir: string;
+  readonly target: PublishTarget;
+  /** URL of the folder where users will find it: for the page. */
+  readonly url?: string | undefined;
+  /** Whether to write the catalogue page. */
+  readonly page: boolean;
+  /** Whether to take away templates of the target that nobody needs any more. */
+  readonly remove: boolean;
+  readonly dryRun: boolean;
+  readonly openDisk: CatalogueRequest['openDisk'];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What was, or would be, done. */
+export interface PublishSummary {
+  readonly target: string;
+  readonly fingerprint: string;
+  readonly templates: number;
+  /** In the order in which they were sent. */
+  readonly sent: readonly string[];
+  readonly sentBytes: number;
+  readonly unchanged: number;
+  readonly removed: readonly string[];
+  readonly dryRun: boolean;
+}
+
+/**
+ * Puts a repository into a target: verifies all of it first, sends only what is missing or different, templates and block maps before the
+ * indexes, `index.asc` last. Until then the index that is there holds, and nothing that it names is replaced or taken away: not by this
+ * run either, so that clients that hold it can finish. Writers of the repository wait meanwhile.
+ *
+ * @throws the codes of `verifyForPublishing`, before anything is sent, and of the target
+ */
+export async function publishRepository(request: PublishRequest): Promise<PublishSummary> {
+  const { target, dryRun, signal } = request;
+  const dir = resolve(request.dir);
+  await assertFolder(dir);
+  return withLock(lockPath(dir), { signal }, async () => {
+    const repository = await verify({ ...request, dir });
+    const files = await orderOf(dir, repository, request);
+    const run = (): Promise<PublishSummary> => transfer({ ...request, dir }, repository, files);
+    return dryRun ? run() : target.exclusively(run, { signal });
+  });
+}
+
+/** A folder that is not there is told as such, not as a lock that cannot be made. */
+async function assertFolder(dir: string): Promise<void> {
+  await readdir(dir).catch((error: unknown) => {
+    throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  });
+}
+
+async function verify({ dir, progress, signal }: PublishRequest): Promise<VerifiedRepository> {
+  using step = progress.step('Verifying the repository');
+  return await verifyForPublishing(dir, { signal, onProgress: (bytes) => step.advance(bytes) });
+}
+
+async function orderOf(
+  dir: string,
+  repository: VerifiedRepository,
+  request: PublishRequest,
+): Promise<PublishedFile[]> {
+  const { page, dryRun, signal } = request;
+  const written = page && !dryRun && (await writeCatalogue({ ...request, ...repository, dir }));
+  const pages = written ? [await smallFile(dir, PAGE_FILE, { signal })] : [];
+  return [...repository.content, ...pages, repository.key, ...repository.indexes];
+}
+
+async function transfer(
+  { dir, target, remove, dryRun, progress, signal }: PublishRequest,
+  { entries, fingerprint }: VerifiedRepository,
+  files: readonly PublishedFile[],
+): Promise<PublishSummary> {
+  const former = await target.readText(INDEX_FILE, { signal });
+  const missing = new Set((await target.missing(files, { signal })).map(({ name }) => name));
+  const sending = files.filter(({ name }) => missing.has(name));
+  const sentBytes = sending.reduce((sum, { size }) => sum + size, 0);
+  const kept = new Set([...namedBy(former), ...files.map(({ name }) => name), ...(await readdir(dir))]);
+  const removed = remove
+    ? (await target.list({ signal })).filter((name) => TEMPLATE_FILE.test(name) && !kept.has(name))
+    : [];
+  if (!dryRun) {
+    using step = progress.step(`Sending to ${target.name}`, sentBytes);
+    const onProgress = (bytes: number): void => step.advance(bytes);
+    // The index alone, when all it names is there.
+    const before = sending.filter(({ name }) => name !== INDEX_FILE);
+    await target.send(before, { signal, onProgress });
+    await target.send(sending.slice(before.length), { signal, onProgress });
+    await target.remove(removed, { signal });
+  }
+  const sent = sending.map(({ name }) => name);
+  const unchanged = files.length - sent.length;
+  return {
+    ...{ target: target.name, fingerprint, templates: entries.length },
+    ...{ sent, sentBytes, unchanged, removed, dryRun },
+  };
+}
+
+/** Names that `repo add` gives; others belong to somebody else. */
+const TEMPLATE_FILE = /^[A-Za-z0-9_][A-Za-z0-9._-]*\.r\d+\.xz(?:\.blocks)?$/;
+
+/** What an index names, whoever has signed it: nothing of it is trusted, it is only kept. */
+function namedBy(index: string | undefined): string[] {
+  const sections = index === undefined ? [] : splitIndex(index);
+  return sections.flatMap(({ file, blocks }) => [file, blocks]).filter((name) => name !== undefined);
+}

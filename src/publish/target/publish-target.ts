@@ -1,0 +1,34 @@
+/** A file of a repository, as it was verified. */
+export interface PublishedFile {
+  /** Its path below the folder of the repository, which is its place in the target. */
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly sha512: string;
+}
+
+/** How work in a target goes. */
+export interface TargetOptions {
+  /** Called with how many bytes were sent since the last call. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A place where a repository is published. */
+export interface PublishTarget {
+  /** For messages. */
+  readonly name: string;
+  /** Those of `files` that it does not have, or has with other content. */
+  missing(files: readonly PublishedFile[], options: TargetOptions): Promise<PublishedFile[]>;
+  /** Puts `files` there in order, each in place at once. */
+  send(files: readonly PublishedFile[], options: TargetOptions): Promise<void>;
+  /** The names in its folder; none where it does not exist yet. */
+  list(options: TargetOptions): Promise<string[]>;
+  /** The text of a small file; undefined when it has none of that name. */
+  readText(name: string, options: TargetOptions): Promise<string | undefined>;
+  /** Takes away files; those that are gone are no fault. */
+  remove(names: readonly string[], options: TargetOptions): Promise<void>;
+  /** Runs `action` while no other publisher of this machine works on it, as far as that can be had. */
+  exclusively<T>(action: () => Promise<T>, options: TargetOptions): Promise<T>;
+}
