@@ -159,5 +159,5 @@ function notesOf({ notes }: CatalogueTemplate): string {
 
 function pictureOf({ picture }: CatalogueTemplate): string {
   if (picture === undefined) return '';
-  return `<details>\n<summary>What is on the disk</summary>\n<div class="scroll">\n${picture}</div>\n</details>\n`;
+  return `<details open>\n<summary>What is on the disk</summary>\n<div class="scroll">\n${picture}</div>\n</details>\n`;
 }
