@@ -34,7 +34,7 @@ async function extentsOf(to: Transmission, request: Request): Promise<DiskExtent
     });
   } catch (error) {
     to.signal.throwIfAborted();
-    to.log(`${to.session.export.name}: extents of ${length} bytes at ${offset}: ${messageOf(error)}`);
+    to.log(`extents of ${length} bytes at ${offset}: ${messageOf(error)}`);
     return [{ offset, length, kind: 'data' }];
   }
 }

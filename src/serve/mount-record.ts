@@ -133,7 +133,8 @@ export async function resolveFolder(dir: string): Promise<string> {
   try {
     return await realpath(dir);
   } catch (error) {
-    throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: ${messageOf(error)}`, { cause: error });
+    const why = errnoOf(error) === 'ENOENT' ? 'there is no such folder' : messageOf(error);
+    throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: ${why}`, { cause: error });
   }
 }
 
