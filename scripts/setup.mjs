@@ -94,6 +94,7 @@ const PACKAGES = {
     ['procps', program('ps')],
     ['python3-libnbd', program('nbdsh')],
     ['qemu-system-common', program('qemu-storage-daemon')],
+    ['rsync', program('rsync')],
     ['socat', program('socat')],
     ['strace', program('strace')],
     ['systemd', program('systemd-socket-activate')],

@@ -54,6 +54,7 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
   ['TMPDIR', 'where downloads go that are not kept (default: /var/tmp)'],
   ['http_proxy, https_proxy, no_proxy', 'proxies for downloads, also in capitals'],
   ['LANGUAGE, LC_ALL, LC_MESSAGES, LANG', "the language of templates' notes"],
+  ['TSBUILDER_PASSPHRASE', 'the passphrase of the key that signs a repository'],
   ['TSBUILDER_XZ', 'lzma-native: decode with the bundled library, not with the liblzma of the system'],
   ['TSBUILDER_LIBLZMA', 'the liblzma to load, by path or soname'],
   ['UV_THREADPOOL_SIZE', 'threads for decoding and file access (default: 4 more than CPUs, at least 8)'],
