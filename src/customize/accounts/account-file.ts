@@ -4,9 +4,9 @@
  * understands, their order.
  */
 
-/** The fields of the first line for `name`; undefined when there is none. */
+/** The fields of the first line for `name`; undefined when there is none (a line without a colon is for nobody). */
 export function findFields(text: string, name: string): string[] | undefined {
-  return allFields(text).find(([first]) => first === name);
+  return allFields(text).find(([first, ...others]) => first === name && others.length > 0);
 }
 
 /** The fields of every line, the lines that are no entries too. */

@@ -115,8 +115,15 @@ async function runScript(
   // debugfs ends with 0 when a command has failed; all that it says about failures is on standard error.
   const said = stderr.split('\n').filter((line) => line.trim() !== '' && !/^debugfs \d/.test(line));
   if (said.length === 0 && status === 0) return;
-  const full = /could not allocate|no space|no free space/i.exec(stderr);
+  const full = /could not allocate|no free space/i.exec(stderr);
   const text = said.slice(0, 3).join('; ').replace(/\s+/g, ' ') || `status ${status}`;
+  if (/no space left on device/i.test(stderr)) {
+    throw new TsbuilderError(
+      'TSB_NO_SPACE',
+      `${target.diskPath}: there is no space left on this machine, nothing was changed: ${text}`,
+      { hint: 'Make room where the disk is, and in the folder for temporary files (TMPDIR).' },
+    );
+  }
   if (full) {
     throw new TsbuilderError(
       'TSB_NO_SPACE',

@@ -103,6 +103,9 @@ describe('passwords in account files', () => {
       SHADOW.replace('debian:!:19000', 'debian:$6$a$b:20000'),
     );
     expect(setShadowPassword(SHADOW, 'new', changed)).toBe(`${SHADOW}new:$6$a$b:20000::::::\n`);
+    expect(setShadowPassword('root:*:1:0\nnew', 'new', changed)).toBe(
+      'root:*:1:0\nnew\nnew:$6$a$b:20000::::::\n',
+    );
     expect(setShadowPassword('bb:old', 'bb', changed)).toBe('bb:$6$a$b:20000::::::');
     expect(setPasswdPassword(PASSWD, 'root', '*')).toBe(PASSWD.replace('root:x:', 'root:*:'));
   });
