@@ -1,6 +1,6 @@
 import { createRangeSet } from '../image/range-set.js';
 import type { ByteSource } from '../io/byte-source.js';
-import { type Range, endOf } from '../probe/range.js';
+import { type Range, endOf, partsInside } from '../probe/range.js';
 import type { Progress } from '../progress.js';
 import { freeNow } from '../xz/free-now.js';
 import type { PackContent } from './pack-xz.js';
@@ -42,7 +42,7 @@ export function diskContent(
   return {
     size: disk.size,
     async fill(offset, into, signal) {
-      const parts = [...overlaps(ranges, { offset, length: into.length })];
+      const parts = [...partsInside(ranges, { offset, length: into.length })];
       if (parts.length === 0) return false;
       if (totalLength(parts) < into.length) into.fill(0);
       for (const part of parts) {
@@ -54,28 +54,6 @@ export function diskContent(
       }
       return true;
     },
-    onProgress: (offset, length) => step.advance(totalLength([...overlaps(ranges, { offset, length })])),
+    onProgress: (offset, length) => step.advance(totalLength([...partsInside(ranges, { offset, length })])),
   };
-}
-
-/** The parts of `ranges` that are inside of `window`. */
-function* overlaps(ranges: readonly Range[], window: Range): Iterable<Range> {
-  for (let at = firstEndingAfter(ranges, window.offset); at < ranges.length; at += 1) {
-    const range = ranges[at];
-    if (!range || range.offset >= endOf(window)) return;
-    const offset = Math.max(range.offset, window.offset);
-    yield { offset, length: Math.min(endOf(range), endOf(window)) - offset };
-  }
-}
-
-function firstEndingAfter(ranges: readonly Range[], offset: number): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const range = ranges[middle];
-    if (range && endOf(range) <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
