@@ -34,7 +34,9 @@ async function extentsOf(to: Transmission, request: Request): Promise<DiskExtent
     });
   } catch (error) {
     to.signal.throwIfAborted();
-    to.log(`extents of ${length} bytes at ${offset}: ${messageOf(error)}`);
+    const { name } = to.session.export;
+    const where = name === '' ? '' : `${name}: `;
+    to.log(`${where}extents of ${length} bytes at ${offset}: ${messageOf(error)}`);
     return [{ offset, length, kind: 'data' }];
   }
 }
