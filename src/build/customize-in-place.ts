@@ -1,6 +1,5 @@
-import { lstat, open, realpath } from 'node:fs/promises';
+import { lstat, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { TsbuilderError, errnoOf } from '../errors.js';
 import { convertImage } from '../image/convert-image.js';
 import { type DescribedStage, describeStages } from '../customize/plan-customize.js';
 import { type DiskLock, lockDisk } from '../io/disk-lock.js';
@@ -21,6 +20,7 @@ import {
 } from './customize-work.js';
 import { openDiskContent } from './disk-content.js';
 import { type ImageKind, copyToRaw, imageKind } from './disk-copy.js';
+import { diskFile } from './disk-file.js';
 import { type Backup, backupName, keepBackup } from './keep-backup.js';
 import { type RenewedIds, renewDiskIds } from './renew-disk-ids.js';
 import { customizeDisk, customizeSystem } from './run-customize.js';
@@ -63,7 +63,7 @@ export async function runCustomize(
   means: CustomizeMeans,
 ): Promise<CustomizeResult> {
   await assertCustomizable(request.work, means.signal);
-  const path = await diskPath(request.disk);
+  const path = await diskFile(request.disk, 'customised');
   await using lock = await lockDisk(path);
   const kind = await imageKind(path, { format: request.format, signal: means.signal });
   await assertPlace(path, kind, request);
@@ -166,7 +166,7 @@ export interface CustomizePlan {
  */
 export async function planRun(request: CustomizeRequest, signal: AbortSignal): Promise<CustomizePlan> {
   await assertCustomizable(request.work, signal);
-  const path = await diskPath(request.disk);
+  const path = await diskFile(request.disk, 'customised');
   const kind = await imageKind(path, { format: request.format, signal });
   await assertPlace(path, kind, request);
   await using source = await openFileSource(path);
@@ -182,20 +182,6 @@ export async function planRun(request: CustomizeRequest, signal: AbortSignal): P
     backup: request.backup && request.output === undefined ? await backupName(path) : undefined,
     copied: mayChangeItself(kind, request) ? 0 : content.estimatedAllocation,
   };
-}
-
-/** The disk's own name: a link to it stays one. */
-async function diskPath(name: string): Promise<string> {
-  const path = await realpath(name).catch((error: unknown) => {
-    const missing = errnoOf(error) === 'ENOENT';
-    throw new TsbuilderError('TSB_NOT_FOUND', `${name}: ${missing ? 'no such disk' : 'cannot be found'}`, {
-      cause: error,
-    });
-  });
-  if ((await lstat(path)).isFile()) return path;
-  throw new TsbuilderError('TSB_USAGE', `${name}: is not a file`, {
-    hint: 'Only disks in files can be customised.',
-  });
 }
 
 async function outputPath(disk: string, output: string): Promise<string> {

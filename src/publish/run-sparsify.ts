@@ -1,11 +1,12 @@
-import { lstat, realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assertNotInput } from '../build/assert-not-input.js';
 import { assertOutputName } from '../build/assert-output-name.js';
 import { type DiskContent, openDiskContent } from '../build/disk-content.js';
 import { type ImageKind, imageKind } from '../build/disk-copy.js';
+import { diskFile } from '../build/disk-file.js';
 import { writeDisk } from '../build/write-disk.js';
-import { TsbuilderError, errnoOf } from '../errors.js';
+import { TsbuilderError } from '../errors.js';
 import { assertFormat, convertImage } from '../image/convert-image.js';
 import { openRawWriter } from '../image/raw-writer.js';
 import { type DiskLock, lockDisk } from '../io/disk-lock.js';
@@ -55,7 +56,7 @@ export interface SparsifyResult {
 export async function runSparsify(request: SparsifyRequest): Promise<SparsifyResult> {
   const { input, signal, ignore } = request;
   assertRequest(request);
-  const path = await diskPath(input);
+  const path = await diskFile(input, 'made sparse');
   if (request.output !== undefined) {
     assertOutputName(request.output);
     await assertNotInput(
@@ -97,20 +98,6 @@ function assertRequest({ inPlace, output, format }: SparsifyRequest): void {
       : '--in-place takes no second disk';
   throw new TsbuilderError('TSB_USAGE', why, {
     hint: 'tsbuilder sparsify DISK OUT, or tsbuilder sparsify DISK --in-place',
-  });
-}
-
-/** The disk's own name: a link to it stays one. */
-async function diskPath(name: string): Promise<string> {
-  const path = await realpath(name).catch((error: unknown) => {
-    const missing = errnoOf(error) === 'ENOENT';
-    throw new TsbuilderError('TSB_NOT_FOUND', `${name}: ${missing ? 'no such disk' : 'cannot be found'}`, {
-      cause: error,
-    });
-  });
-  if ((await lstat(path)).isFile()) return path;
-  throw new TsbuilderError('TSB_USAGE', `${name}: is not a file`, {
-    hint: 'Only disks in files can be made sparse.',
   });
 }
 
