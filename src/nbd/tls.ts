@@ -1,11 +1,12 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type TLSSocket, type TlsOptions, createSecureContext, createServer } from 'node:tls';
-import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { TsbuilderError, messageOf } from '../errors.js';
 import type { Progress } from '../progress.js';
 import type { NbdTls } from './nbd-options.js';
 import { newServerLog } from './server-log.js';
+import { SERVER_KEY, readTlsFiles } from './tls-files.js';
 import { type TlsAttempt, certificateRefusal, handshakeFailure, newAttempt } from './tls-failure.js';
 import { type PskKeys, readPskFile } from './tls-psk.js';
 
@@ -43,7 +44,7 @@ const PSK_CIPHERS = [
  * Reads the credentials and checks that they fit together. Warns of keys that others than their owner can get at. What OpenSSL says of a
  * handshake that fails is a detail.
  *
- * @throws TSB_TLS when a file is missing, unreadable, or the key is not that of the certificate
+ * @throws TSB_TLS when a file is missing, unreadable or damaged, or the key is not that of the certificate
  */
 export async function openNbdTls(
   credentials: TlsCredentials,
@@ -51,7 +52,7 @@ export async function openNbdTls(
 ): Promise<OpenedTls> {
   const keys = credentials.kind === 'psk' ? await readPskFile(credentials.path) : undefined;
   const options: TlsOptions = {
-    ...(credentials.kind === 'psk' ? PSK_OPTIONS : await readCertificates(credentials)),
+    ...(credentials.kind === 'psk' ? PSK_OPTIONS : await readCertificates(credentials, progress)),
     minVersion: 'TLSv1.2',
     handshakeTimeout: HANDSHAKE_MS,
   };
@@ -80,8 +81,6 @@ export async function openNbdTls(
   };
 }
 
-const SERVER_KEY = 'server-key.pem';
-
 /** Whoever has the key can pass for the server, or for its client. */
 async function warnIfShared(path: string, progress: Progress): Promise<void> {
   const { mode } = await stat(path);
@@ -94,37 +93,13 @@ async function warnIfShared(path: string, progress: Progress): Promise<void> {
 
 const PSK_OPTIONS: TlsOptions = { ciphers: PSK_CIPHERS, honorCipherOrder: true, dhparam: 'auto' };
 
-async function readCertificates(credentials: {
-  readonly folder: string;
-  readonly verifyPeer: boolean;
-}): Promise<TlsOptions> {
-  const { folder, verifyPeer } = credentials;
-  const [ca, cert, key, crl] = await Promise.all([
-    readPem(folder, 'ca-cert.pem'),
-    readPem(folder, 'server-cert.pem'),
-    readPem(folder, SERVER_KEY),
-    readPem(folder, 'ca-crl.pem').catch(ignoreMissing),
-  ]);
+async function readCertificates(
+  { folder, verifyPeer }: { readonly folder: string; readonly verifyPeer: boolean },
+  progress: Progress,
+): Promise<TlsOptions> {
+  const files = await readTlsFiles(folder, (line) => progress.warn(line));
   // A certificate that is asked for and not good is judged in `upgrade`, where the reason can be told.
-  return { ca, cert, key, crl, requestCert: verifyPeer, rejectUnauthorized: false };
-}
-
-async function readPem(folder: string, name: string): Promise<Buffer> {
-  const path = join(folder, name);
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new TsbuilderError('TSB_TLS', `${path}: cannot be read: ${messageOf(error)}`, {
-      hint: 'The folder needs ca-cert.pem, server-cert.pem and server-key.pem, as libnbd and QEMU have them.',
-      details: { path, errno: errnoOf(error) },
-      cause: error,
-    });
-  }
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (error instanceof TsbuilderError && error.details['errno'] === 'ENOENT') return undefined;
-  throw error;
+  return { ...files, requestCert: verifyPeer, rejectUnauthorized: false };
 }
 
 interface TlsSettings {
