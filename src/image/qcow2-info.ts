@@ -32,6 +32,10 @@ export interface Qcow2Info {
   readonly corrupt: boolean;
   readonly l1Offset: number;
   readonly l1Entries: number;
+  /** The table of reference counts, and how wide each count is. */
+  readonly refcountOffset: number;
+  readonly refcountClusters: number;
+  readonly refcountBits: number;
 }
 
 /** Whether a file that begins with `head` (4 bytes are enough) is a qcow2 image. */
@@ -64,6 +68,9 @@ export async function readQcow2Info(source: ByteSource, signal?: AbortSignal): P
     snapshots: header.readUInt32BE(60),
     l1Offset: safeNumber(source, header.readBigUInt64BE(40), 'L1 table offset'),
     l1Entries: header.readUInt32BE(36),
+    refcountOffset: safeNumber(source, header.readBigUInt64BE(48), 'refcount table offset'),
+    refcountClusters: header.readUInt32BE(56),
+    refcountBits: parseRefcountBits(source, header, version),
     ...parseFeatures(source, header, version),
   };
   assertTable(source, info);
@@ -89,6 +96,12 @@ function parseCompression(source: ByteSource, header: Buffer): Qcow2Compression 
   const type = header.readUInt32BE(100) > 104 ? header.readUInt8(104) : 0;
   if (type !== 1) throw invalid(source, `has compression type ${type}; zlib (0) and zstd (1) are known`);
   return 'zstd';
+}
+
+function parseRefcountBits(source: ByteSource, header: Buffer, version: 2 | 3): number {
+  const order = version === 3 ? header.readUInt32BE(96) : 4;
+  if (order > 6) throw invalid(source, `has reference counts of 2^${order} bits; up to 2^6 are allowed`);
+  return 2 ** order;
 }
 
 async function readBackingFile(

@@ -78,11 +78,11 @@ function assertSelfContained(source: ByteSource, info: Qcow2Info): void {
 function checked(source: ByteSource, info: Qcow2Info, mapping: Mapping): Mapping {
   if (mapping.kind === 'none') return mapping;
   if (mapping.kind === 'plain') {
-    if (mapping.offset % info.clusterSize !== 0 || mapping.offset >= source.size)
-      throw outside(source, mapping.offset);
+    if (mapping.offset % info.clusterSize !== 0) throw crooked(source, mapping.offset);
+    if (mapping.offset >= source.size) throw outsideFile(source, mapping.offset);
     return mapping;
   }
-  if (mapping.offset >= source.size) throw outside(source, mapping.offset);
+  if (mapping.offset >= source.size) throw outsideFile(source, mapping.offset);
   return { ...mapping, length: Math.min(mapping.length, source.size - mapping.offset) };
 }
 
@@ -90,13 +90,21 @@ async function readCluster(
   source: ByteSource,
   range: { offset: number; length: number; signal: AbortSignal | undefined },
 ): Promise<Buffer> {
-  if (range.offset + range.length > source.size) throw outside(source, range.offset);
+  if (range.offset + range.length > source.size) throw outsideFile(source, range.offset);
   return Buffer.from(await source.read(range.offset, range.length, range.signal));
 }
 
-function outside(source: ByteSource, offset: number): TsbuilderError {
+/** For tables that tell of a place which the file does not have. */
+export function outsideFile({ name, size }: ByteSource, offset: number): TsbuilderError {
   return new TsbuilderError(
     'TSB_IMAGE_INVALID',
-    `${source.name}: its tables point to ${offset}, outside the file`,
+    `${name}: its tables tell of data at ${offset}, but the file ends at ${size}: it is cut off or damaged`,
+  );
+}
+
+function crooked({ name }: ByteSource, offset: number): TsbuilderError {
+  return new TsbuilderError(
+    'TSB_IMAGE_INVALID',
+    `${name}: its tables tell of a cluster at ${offset}, where none can begin`,
   );
 }

@@ -4,9 +4,10 @@ import type { DiskExtent } from '../io/disk-source.js';
 import type { Extent } from './extents.js';
 import { type ClusterCodec, clusterCodec } from './qcow2-compress.js';
 import type { Mapping } from './qcow2-format.js';
+import { missingAtEnd } from './qcow2-end.js';
 import { qcow2Extents } from './qcow2-extents.js';
 import { type Qcow2Info, readQcow2Info } from './qcow2-info.js';
-import { type Qcow2Lookup, openQcow2Lookup } from './qcow2-lookup.js';
+import { type Qcow2Lookup, openQcow2Lookup, outsideFile } from './qcow2-lookup.js';
 
 /** The content of a qcow2 image as random-access bytes, read without QEMU. */
 export interface Qcow2Source extends ByteSource {
@@ -15,6 +16,8 @@ export interface Qcow2Source extends ByteSource {
   extents(signal?: AbortSignal): AsyncIterable<Extent>;
   /** The extents of a range, as a DiskSource tells them; at least one, however many tables it takes to know them all. */
   extentsWithin(offset: number, length: number, signal?: AbortSignal): Promise<readonly DiskExtent[]>;
+  /** How many bytes the file lacks at its end, at least, by the image's reference counts. Reading what was in them fails. */
+  missingBytes(signal?: AbortSignal): Promise<number>;
 }
 
 /** How the clusters of an image are stored. */
@@ -40,6 +43,7 @@ export async function openQcow2Source(source: ByteSource, signal?: AbortSignal):
     info,
     lookup: await openQcow2Lookup(source, info, signal),
     codec: clusterCodec(info.compression),
+    missingBytes: (missingSignal) => missingAtEnd(source, info, missingSignal),
   };
   const disk: Qcow2Source = {
     name: source.name,
@@ -54,6 +58,7 @@ export async function openQcow2Source(source: ByteSource, signal?: AbortSignal):
       assertRange(disk, offset, length);
       return qcow2Extents(image, { offset, length }, extentsSignal);
     },
+    missingBytes: image.missingBytes,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   return disk;
@@ -85,6 +90,7 @@ interface Image {
   readonly info: Qcow2Info;
   readonly lookup: Qcow2Lookup;
   readonly codec: ClusterCodec;
+  readonly missingBytes: Qcow2Source['missingBytes'];
 }
 
 /** The first and last guest cluster of each L2 table that is there. */
@@ -139,13 +145,15 @@ async function findRun(
   return { mapping, length: Math.min(length, range.length) };
 }
 
-/** Fills `target`; the end of the file may cut off the last cluster's zeros. */
+/** Fills `target`. The end of the file may cut off zeros of the last cluster that is in use, but of no other. */
 async function readPlain(
   image: Image,
   range: { offset: number; target: Buffer; signal: AbortSignal | undefined },
 ): Promise<void> {
   const { offset, target, signal } = range;
   const present = Math.max(0, Math.min(target.length, image.source.size - offset));
+  if (present < target.length && (await image.missingBytes(signal)) > 0)
+    throw outsideFile(image.source, offset + present);
   target.set(await image.source.read(offset, present, signal));
 }
 

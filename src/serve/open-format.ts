@@ -50,7 +50,9 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
   raw: async (bytes, options) => ({ disk: await openFlat(bytes, options), protection: NOTHING }),
   async qcow2(bytes, options) {
     const file = await openFlat(bytes, options);
-    const disk = await orDispose(file, () => openQcow2Disk(file, options.signal));
+    const { progress, signal } = options;
+    const warn = (line: string): void => progress.warn(line);
+    const disk = await orDispose(file, () => openQcow2Disk(file, { warn, signal }));
     return { disk, protection: NOTHING };
   },
   async xz({ source }, options) {

@@ -77,5 +77,5 @@ async function openInner(
   if (disk.size < QCOW2_MAGIC_BYTES) return disk;
   const head = (length: number): Promise<Uint8Array> => peek?.(length) ?? disk.read(0, length, signal);
   const isInner = inner === 'qcow2' || isQcow2(await head(QCOW2_MAGIC_BYTES));
-  return isInner ? openQcow2Disk(disk, signal) : disk;
+  return isInner ? openQcow2Disk(disk, { signal }) : disk;
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Extent } from '../../src/image/extents.js';
 import { isQcow2, readQcow2Info } from '../../src/image/qcow2-info.js';
-import { countQcow2Clusters, openQcow2Source } from '../../src/image/qcow2-source.js';
+import { type Qcow2Source, countQcow2Clusters, openQcow2Source } from '../../src/image/qcow2-source.js';
 import { bytesSource } from '../../src/io/byte-source.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { type TempFolder, run, tempFolder } from '../helpers/disk-tools.js';
@@ -86,6 +86,41 @@ describe.each(variants)('an image made by qemu-img: %s', (name, options) => {
   });
 });
 
+describe('an image that is cut off', () => {
+  it.each([
+    ...variants,
+    ['1-bit reference counts', ['-o', 'refcount_bits=1']],
+    ['64-bit reference counts', ['-o', 'refcount_bits=64,cluster_size=4k']],
+  ])('lacks what has been cut off, and no zeros are made up for it: %s', async (_, options) => {
+    const { raw, path } = qemuImage(...options);
+    const whole = readFileSync(path);
+    const open = (length: number): Promise<Qcow2Source> =>
+      openQcow2Source(bytesSource('cut', whole.subarray(0, length)));
+    const complete = await open(whole.length);
+    expect(await complete.missingBytes()).toBe(0);
+    const { info } = complete;
+    const end = Math.ceil(whole.length / info.clusterSize) * info.clusterSize;
+    const shortest = info.l1Offset + info.l1Entries * 8;
+    let failures = 0;
+    for (let length = end - info.clusterSize; length >= shortest; length -= Math.ceil(end / 13)) {
+      const disk = await open(length);
+      const missing = await disk.missingBytes();
+      expect(missing).toBeGreaterThan(0);
+      expect(missing).toBeLessThanOrEqual(end - length);
+      for (let at = 0; at < SIZE; at += 64 * KIB) {
+        const expected = raw.subarray(at, Math.min(SIZE, at + 64 * KIB));
+        const found = await disk.read(at, expected.length).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'TSB_IMAGE_INVALID' });
+          failures += 1;
+          return expected;
+        });
+        expect(expected.equals(found)).toBe(true);
+      }
+    }
+    expect(failures).toBeGreaterThan(0);
+  });
+});
+
 describe('readQcow2Info', () => {
   it('tells what the header says', async () => {
     const { path } = qemuImage('-c', '-o', 'compression_type=zstd,cluster_size=32k');
@@ -149,6 +184,7 @@ describe('hostile images', () => {
     ['unknown features', 72, 1n << 40n, 8],
     ['the corrupt bit', 72, 2n, 8],
     ['an unknown compression type', 72, 8n, 8],
+    ['reference counts of 128 bits', 96, 7n, 4],
   ])('%s is refused', async (_, offset, value, width) => {
     await expect(open(patched(offset, value, width))).rejects.toMatchObject({ code: 'TSB_IMAGE_INVALID' });
   });

@@ -370,3 +370,17 @@ it('serves the same bytes to many readers at once', async () => {
     new Set([expected]),
   );
 });
+
+it('warns of a qcow2 image that is cut off, and serves what is left of it', async () => {
+  const image = await readFile(file('disk.qcow2'));
+  const cut = image.subarray(0, image.length - 2 * MIB);
+  await writeFile(file('cut.qcow2'), cut);
+  server.files['/cut.qcow2'] = { data: cut };
+  for (const src of [file('cut.qcow2'), `${server.url}/cut.qcow2`]) {
+    const warnings: string[] = [];
+    await using disk = await openServedDisk(src, servedOptions({}, warnings));
+    expect(warnings).toEqual([expect.stringMatching(/cut\.qcow2: .* at least 2 MiB at its end are missing/)]);
+    await expect(disk.read(4 * MIB, MIB)).rejects.toThrow(`the file ends at ${cut.length}`);
+    expect(raw.subarray(0, MIB).equals(await disk.read(0, MIB))).toBe(true);
+  }
+});
