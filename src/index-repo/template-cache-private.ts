@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { acquireLock, tryLock } from '../io/lock-file.js';
+import { temporaryFolder } from '../io/temporary-folder.js';
 
 /** A folder of this process's own, removed when it is disposed of. */
 interface PrivateFolder extends AsyncDisposable {
@@ -17,7 +17,7 @@ const PREFIX = 'tsbuilder-download-';
  * @throws a system error when no folder can be made
  */
 export async function openPrivateFolder(): Promise<PrivateFolder> {
-  const parent = await temporaryParent();
+  const parent = await temporaryFolder();
   await sweep(parent);
   const path = await mkdtemp(join(parent, PREFIX));
   const lock = await acquireLock(ownerLock(path));
@@ -32,12 +32,6 @@ export async function openPrivateFolder(): Promise<PrivateFolder> {
 
 function ownerLock(folder: string): string {
   return join(folder, 'owner');
-}
-
-async function temporaryParent(): Promise<string> {
-  if (process.env['TMPDIR']) return tmpdir();
-  const varTmp = await stat('/var/tmp').catch(() => undefined);
-  return varTmp?.isDirectory() === true ? '/var/tmp' : tmpdir();
 }
 
 /** Removes folders whose owner is dead. A folder that has only just been made may have no owner yet: it stays an hour. */

@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import type { DiskSource } from '../io/disk-source.js';
 import { formatSize } from '../io/format-size.js';
 import type { SegmentedContent } from '../io/segments.js';
+import { temporaryFolder } from '../io/temporary-folder.js';
 import { newServerLog } from '../nbd/server-log.js';
 import { needsSpill } from '../segment-cache/needs-spill.js';
 import { openSegmentCache } from '../segment-cache/segment-cache.js';
@@ -39,11 +38,4 @@ async function automaticSpill(
       '(--cache-file chooses another place; tsbuilder repack makes an image of small blocks)',
   );
   return folder;
-}
-
-/** `$TMPDIR`, else `/var/tmp`, which unlike `/tmp` is rarely held in memory. */
-async function temporaryFolder(): Promise<string> {
-  if (process.env['TMPDIR']) return tmpdir();
-  const varTmp = await stat('/var/tmp').catch(() => undefined);
-  return varTmp?.isDirectory() === true ? '/var/tmp' : tmpdir();
 }

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { countingSource } from '../io/counting-source.js';
 import { openFileSource } from '../io/file-source.js';
@@ -41,9 +43,16 @@ async function openPlainDisk(location: SourceLocation, options: ServedDiskOption
     return openImage({ source: countingSource(file, counters), fd: file.fd }, options);
   }
   const http = { ...options.http, counters };
-  const { spill: scratchFor, progress } = options;
+  const { spill, progress } = options;
+  const scratchFor = spill === undefined ? undefined : await nameIn(spill);
   const source = await openAnySource(location.url, { http, scratchFor, progress, signal });
-  return openImage({ source }, options);
+  return openImage({ source, isHere: source.isHere }, options);
+}
+
+/** A name beside the cache file, or in the folder that it is to be in. */
+async function nameIn(spill: string): Promise<string> {
+  const found = await stat(spill).catch(() => undefined);
+  return found?.isDirectory() === true ? join(spill, 'download') : spill;
 }
 
 function notVerifiable(location: SourceLocation): TsbuilderError {

@@ -2,6 +2,8 @@ import { isGzip } from '../gzip/gzip-header.js';
 import { isQcow2 } from '../image/qcow2-info.js';
 import type { ByteSource } from '../io/byte-source.js';
 import type { DiskSource } from '../io/disk-source.js';
+import { formatSize } from '../io/format-size.js';
+import type { Step } from '../progress.js';
 import { openSegmentCache } from '../segment-cache/segment-cache.js';
 import type { BlockMap } from '../xz/block-map.js';
 import { blockVerifier, readVerifiedIndex } from '../xz/check-block-map.js';
@@ -30,6 +32,7 @@ interface Bytes {
   readonly source: ByteSource;
   /** Descriptor of the local file that `source` reads; undefined when it is far away. */
   readonly fd: number | undefined;
+  readonly isHere: boolean;
 }
 
 type Opener = (bytes: Bytes, options: ServedDiskOptions) => Promise<OpenedFormat>;
@@ -62,17 +65,18 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
     const peek = (length: number): Promise<Uint8Array> => peekXz(source, index, { length, signal });
     return { disk, protection: protectionOf(index), peek, index };
   },
-  async gzip({ source }, options) {
-    const content = await inOnePass(source, options, async (pass) => {
+  async gzip(bytes, options) {
+    const content = await inOnePass(bytes, options, async (pass) => {
       const { openGzipSegments } = await import('../gzip/gzip-segments.js');
-      return openGzipSegments(source, pass);
+      pass.onPass();
+      return openGzipSegments(bytes.source, pass);
     });
     return { disk: await openCachedDisk(content, options), protection: protections.gzip };
   },
-  async zstd({ source }, options) {
-    const content = await inOnePass(source, options, async (pass) => {
+  async zstd(bytes, options) {
+    const content = await inOnePass(bytes, options, async (pass) => {
       const { openZstdSegments } = await import('../zstd/zstd-segments.js');
-      return openZstdSegments(source, pass);
+      return openZstdSegments(bytes.source, pass);
     });
     return { disk: await openCachedDisk(content, options), protection: protections.zstd };
   },
@@ -109,14 +113,38 @@ async function openFlat({ source, fd }: Bytes, options: ServedDiskOptions): Prom
   return openSegmentCache(flatSegments(source), { cacheBytes, spill, jobs, counters, signal });
 }
 
-/** Opens a format that has no index of its own, so that all of the file may have to be read. */
+/** How a format is opened of which all may have to be read. */
+interface OnePass {
+  /** To be called when it has to be. */
+  readonly onPass: () => void;
+  readonly onProgress: (bytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/** From here on it is worth a warning when all of a file is fetched before it can be served. */
+const MUCH_TO_FETCH = 16 * 1024 * 1024;
+
+/** Opens a format that mostly has no index of its own, so that all of the file has to be read. */
 async function inOnePass<T>(
-  source: ByteSource,
+  { source, isHere }: Bytes,
   { progress, signal }: ServedDiskOptions,
-  open: (pass: { onProgress: (bytes: number) => void; signal: AbortSignal }) => Promise<T>,
+  open: (pass: OnePass) => Promise<T>,
 ): Promise<T> {
-  using step = progress.step(`Reading through ${source.name}`, source.size);
-  return await orDispose(source, () => open({ onProgress: (bytes) => step.advance(bytes), signal }));
+  let step: Step | undefined;
+  const onPass = (): void => {
+    if (!isHere && source.size >= MUCH_TO_FETCH)
+      progress.warn(
+        `${source.name}: it has no index, so all of it (${formatSize(source.size)}) is fetched once before it can be read at any place ` +
+          '(a copy by tsbuilder cp, or an image by tsbuilder pack, spares that)',
+      );
+    step = progress.step(`Reading through ${source.name}`, source.size);
+  };
+  try {
+    const onProgress = (bytes: number): void => step?.advance(bytes);
+    return await orDispose(source, () => open({ onPass, onProgress, signal }));
+  } finally {
+    step?.[Symbol.dispose]();
+  }
 }
 
 function protectionOf(index: XzIndex): string {

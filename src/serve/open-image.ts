@@ -13,6 +13,8 @@ export interface ImageFile {
   readonly source: ByteSource;
   /** Descriptor of the local file that `source` reads; undefined when it is far away. */
   readonly fd?: number | undefined;
+  /** Whether its bytes are on this machine. Default: if `fd` is known. */
+  readonly isHere?: boolean | undefined;
   /** The checksums of its blocks; the file is xz then. */
   readonly map?: BlockMap | undefined;
   /** Format of the disk inside a compressed file. Default: its content tells. */
@@ -58,11 +60,11 @@ export function servedDisk(
 type Outer = OpenedFormat & { readonly format: ServedFormat };
 
 async function openOuter(file: ImageFile, options: ServedDiskOptions): Promise<Outer> {
-  const { source, fd, map } = file;
+  const { source, fd, isHere = fd !== undefined, map } = file;
   // Nothing of a file with a map is looked at before it is verified, not even what it begins with.
   if (map) return { format: 'xz', ...(await openMappedXz(source, map, options)) };
   const format = options.format ?? (await formatOf(source, options.signal));
-  return { format, ...(await openersByFormat[format]({ source, fd }, options)) };
+  return { format, ...(await openersByFormat[format]({ source, fd, isHere }, options)) };
 }
 
 const QCOW2_MAGIC_BYTES = 4;

@@ -14,6 +14,8 @@ export interface PlainImage {
   readonly source: ByteSource;
   /** Descriptor of the local file that `source` reads; undefined when it is far away. */
   readonly fd?: number | undefined;
+  /** Whether its bytes are on this machine. */
+  readonly isHere: boolean;
   /**
    * The raw disk in an xz file: to be decoded once from end to end, or read in a few places, of whose blocks no more is fetched and
    * decoded than is needed. Belongs to the caller, and is to be disposed before `source`.
@@ -40,10 +42,15 @@ export async function openPlainImage(
 ): Promise<PlainImage> {
   if (location.kind === 'http') {
     const source = await openAnySource(location.url, options);
-    return { source, xz: await orDispose(source, () => openRawXz(source, options)) };
+    return { source, isHere: source.isHere, xz: await orDispose(source, () => openRawXz(source, options)) };
   }
   const source = await openFileSource(location.path);
-  return { source, fd: source.fd, xz: await orDispose(source, () => openRawXz(source, options)) };
+  return {
+    source,
+    fd: source.fd,
+    isHere: true,
+    xz: await orDispose(source, () => openRawXz(source, options)),
+  };
 }
 
 /** Undefined when it is no xz file, one with a qcow2 image inside, or to be taken for something else. */

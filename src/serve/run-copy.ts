@@ -68,9 +68,9 @@ async function openContent(request: CopyRequest, target: ContentTarget): Promise
   }
   const { scratchFor, takesAnySize } = target;
   const image = await openPlainImage(location, { format, scratchFor, progress, http, signal });
-  const { source, fd } = image;
+  const { source, isHere } = image;
   if (image.xz) return wholeXz(image.xz, source);
-  const how = { format, local: fd !== undefined, signal };
+  const how = { format, local: isHere, signal };
   const flowing = takesAnySize ? await orDispose(source, () => openFlowing(source, how)) : undefined;
   if (flowing) return { ...flowing, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   return streamed(await openImage(image, options), signal);

@@ -3,10 +3,17 @@ import { defaultJobs } from '../io/native.js';
 import type { SegmentedContent } from '../io/segments.js';
 import { segmentTable } from '../io/segment-table.js';
 import { type FrameInput, decodeFrame } from './decode-frame.js';
+import type { FrameTable } from './frame-table.js';
 import { ZstdDecoder } from './libzstd.js';
 import { readSeekTable } from './seek-table.js';
 import { type WalkOptions, walkFrames } from './walk-frames.js';
 import { ZeroFrames } from './zero-frames.js';
+
+/** How the frames are found. */
+export interface ZstdSegmentsOptions extends WalkOptions {
+  /** Called when all of the file has to be gone over, before that. */
+  readonly onPass?: (() => void) | undefined;
+}
 
 export { isZstd } from './frame-header.js';
 
@@ -25,9 +32,9 @@ export { isZstd } from './frame-header.js';
  */
 export async function openZstdSegments(
   source: ByteSource,
-  options: WalkOptions = {},
+  options: ZstdSegmentsOptions = {},
 ): Promise<SegmentedContent> {
-  const frames = (await readSeekTable(source, options.signal)) ?? (await walkFrames(source, options));
+  const frames = (await readSeekTable(source, options.signal)) ?? (await walkAll(source, options));
   const table = segmentTable(frames.contentOffsets);
   const zeros = new ZeroFrames(source);
   const decoders = new IdleDecoders();
@@ -42,6 +49,11 @@ export async function openZstdSegments(
       await source[Symbol.asyncDispose]();
     },
   };
+}
+
+function walkAll(source: ByteSource, options: ZstdSegmentsOptions): Promise<FrameTable> {
+  options.onPass?.();
+  return walkFrames(source, options);
 }
 
 /** Decoders kept because each has its window allocated. */

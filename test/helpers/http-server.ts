@@ -119,6 +119,8 @@ function plainAnswer(
   const etag = file.etag === null ? undefined : (file.etag ?? etagOf(data));
   const headers: Record<string, string> = { ...(etag === undefined ? {} : { etag }) };
   if (file.lastModified !== undefined) headers['last-modified'] = file.lastModified;
+  // We do not ask for it, but other clients do.
+  if (file.ranges !== false) headers['accept-ranges'] = 'bytes';
   const wanted = request.headers;
   if (wanted['if-match'] !== undefined && wanted['if-match'] !== etag)
     return { status: 412, headers, body: EMPTY };

@@ -14,6 +14,7 @@ const LAST_MODIFIED = 'Sat, 01 Aug 2026 10:00:00 GMT';
 let server: TestServer;
 let folder: Awaited<ReturnType<typeof scratchFolder>>;
 let steps: string[];
+let warnings: string[];
 let progress: Progress;
 
 beforeEach(async () => {
@@ -24,8 +25,10 @@ beforeEach(async () => {
   });
   folder = await scratchFolder();
   steps = [];
+  warnings = [];
   progress = {
     ...silentProgress,
+    warn: (message) => warnings.push(message),
     step: (label, total) => {
       steps.push(`${label} ${total}`);
       return silentProgress.step(label);
@@ -67,6 +70,12 @@ describe('openAnySource', () => {
       await source[Symbol.asyncDispose]();
       expect(openFiles().filter((file) => file.startsWith(folder.path))).toEqual([]);
       expect(steps).toEqual([`Downloading the whole file ${path === '/plain' ? DATA.length : undefined}`]);
+      const amount = path === '/plain' ? 'all of it (195 KiB)' : 'all of it, however much that is,';
+      expect(warnings).toEqual([
+        expect.stringContaining(
+          `: ${amount} is downloaded first, to a file without a name in ${folder.path}`,
+        ),
+      ]);
     },
   );
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +14,7 @@ import { type TestServer, startTestServer } from '../helpers/http-server.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
 import { servedOptions } from '../helpers/served-disk.js';
 import { text, xz } from '../helpers/xz.js';
+import { cutIntoFrames, seekTable } from '../helpers/zstd-file.js';
 
 const SIZE = 6 * MIB + 512;
 /** Data with holes in front, between and behind. */
@@ -343,9 +344,33 @@ describe('what cannot be opened', () => {
 describe('a server', () => {
   it('without ranges has its file downloaded first', async () => {
     server.files['/image'] = { data: await readFile(file('disk.img.xz')), ranges: false };
-    await using disk = await openServedDisk(`${server.url}/image`, servedOptions());
+    const warnings: string[] = [];
+    const options = servedOptions({ spill: folder.path }, warnings);
+    await using disk = await openServedDisk(`${server.url}/image`, options);
     await expectSame(disk);
     expect(server.requests.length).toBeLessThanOrEqual(2);
+    expect(warnings).toEqual([
+      expect.stringMatching(/does not answer range requests: all of it \(.*\) is downloaded first/),
+    ]);
+    expect(warnings[0]).toContain(`to a file without a name in ${folder.path}`);
+  });
+
+  it('says that all of a large gzip or zstd file is fetched first, unless that has a seek table', async () => {
+    const noise = randomBytes(17 * MIB);
+    const entries = cutIntoFrames(noise, 9 * MIB);
+    const frames = entries.map(({ frame }) => frame);
+    for (const [data, isTold] of [
+      [gzipSync(noise, { level: 0 }), true],
+      [Buffer.concat(frames), true],
+      [Buffer.concat([...frames, seekTable(entries)]), false],
+    ] as const) {
+      const warnings: string[] = [];
+      server.files['/image'] = { data };
+      await using disk = await openServedDisk(`${server.url}/image`, servedOptions({}, warnings));
+      const told = [expect.stringMatching(/has no index, so all of it \(17 MiB\) is fetched once/)];
+      expect(warnings).toEqual(isTold ? told : []);
+      expect(noise.subarray(9 * MIB - 10, 9 * MIB + 10).equals(await disk.read(9 * MIB - 10, 20))).toBe(true);
+    }
   });
 
   it('is asked for a piece of a raw disk once, however often it is read', async () => {
