@@ -67,7 +67,9 @@ export async function runCustomize(
   await using lock = await lockDisk(path);
   const kind = await imageKind(path, { format: request.format, signal: means.signal });
   await assertPlace(path, kind, request);
-  const itself = mayChangeItself(kind, request) ? await changeItself(path, request, means) : undefined;
+  const itself = mayChangeItself(kind, request)
+    ? await changeItself(path, request, { ...means, lockFd: lock.fd })
+    : undefined;
   return itself ?? (await changeCopy({ path, kind, lock }, request, means));
 }
 

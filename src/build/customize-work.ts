@@ -40,6 +40,8 @@ export interface CustomizeMeans {
   /** Seconds since 1970 for all times that are written; undefined: now. */
   readonly fakeTime?: number | undefined;
   readonly sync: boolean;
+  /** The open file that locks the disk, where it is changed itself. */
+  readonly lockFd?: number | undefined;
   /** Default: libguestfs. */
   readonly openSession?: OpenApplianceSession | undefined;
   readonly progress: Progress;

@@ -13,7 +13,7 @@ import type { PartGuest } from './pending-commit.js';
 import type { GuestVolume } from './volume.js';
 
 /** How a guest is opened: the part of {@link ExtGuestOptions} that does not say where. */
-export interface OpenGuestOptions extends Pick<ExtGuestOptions, 'fakeTime' | 'sync' | 'signal'> {
+export interface OpenGuestOptions extends Pick<ExtGuestOptions, 'fakeTime' | 'sync' | 'lockFd' | 'signal'> {
   /** Told, once for each, where something is read below the mount point of what is not on the disk. */
   readonly progress?: Pick<Progress, 'warn'> | undefined;
 }
@@ -79,10 +79,10 @@ export async function openRoot(
   root: GuestRoot,
   options: OpenGuestOptions = {},
 ): Promise<Guest> {
-  const { fakeTime, sync, progress, signal } = options;
+  const { fakeTime, sync, lockFd, progress, signal } = options;
   const opened: PartGuest[] = [];
   const open = async (volume: GuestVolume, within?: ExtGuestOptions['within']): Promise<PartGuest> => {
-    const guest = await openExtGuest(path, { fakeTime, sync, signal, ...volume.range, within });
+    const guest = await openExtGuest(path, { fakeTime, sync, lockFd, signal, ...volume.range, within });
     opened.push(guest);
     return guest;
   };

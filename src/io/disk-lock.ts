@@ -8,6 +8,8 @@ const NOBODY_WRITES = { offset: 201, length: 1 };
 
 /** A disk image that is being worked on. Disposing it lets it go. */
 export interface DiskLock extends AsyncDisposable {
+  /** The open file that has the locks. A program that it is handed to keeps them, also when this process is killed. */
+  readonly fd: number;
   /**
    * Passes while the image is as it was when it was locked.
    *
@@ -36,6 +38,7 @@ export async function lockDisk(path: string): Promise<DiskLock> {
   for (const range of [READS, NOBODY_WRITES]) lockShared(handle.fd, range);
   const before = await handle.stat({ bigint: true });
   return {
+    fd: handle.fd,
     async assertUnchanged() {
       const now = await handle.stat({ bigint: true });
       if (now.size === before.size && now.mtimeNs === before.mtimeNs) return;

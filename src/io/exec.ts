@@ -1,4 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
 import { TsbuilderError, errnoOf } from '../errors.js';
 
 /** How to run a program. Arguments are never interpreted by a shell. */
@@ -9,6 +11,13 @@ export interface ExecOptions {
   /** Added to the environment; `LC_ALL=C` is always set, so that messages can be read. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /**
+   * A new file for standard error; standard output is thrown away. Without it both come through pipes, by which a program ends that goes
+   * on writing when this process has been killed.
+   */
+  readonly errorFile?: string | undefined;
+  /** An open file of this process that the program keeps open too: what is locked by it stays so until both have ended. */
+  readonly holds?: number | undefined;
   /** Exit statuses that are not failures. Default: only 0. */
   readonly okStatus?: readonly number[];
   /** The Debian package that has the program, for the message when it is missing. */
@@ -45,19 +54,39 @@ export async function exec(
   options: ExecOptions = {},
 ): Promise<ExecResult> {
   options.signal?.throwIfAborted();
-  const result = await runChild(file, args, options);
+  const { errorFile } = options;
+  const result = await (errorFile === undefined
+    ? runChild(file, args, options)
+    : runWithErrorFile(errorFile, { file, args }, options));
   if (!(options.okStatus ?? [0]).includes(result.status)) throw failure(options.name ?? file, file, result);
   return result;
 }
 
-function runChild(file: string, args: readonly string[], options: ExecOptions): Promise<ExecResult> {
+/** Runs a program whose standard error goes to the new file `path`. */
+async function runWithErrorFile(
+  path: string,
+  command: { file: string; args: readonly string[] },
+  options: ExecOptions,
+): Promise<ExecResult> {
+  await using errors = await open(path, 'wx', 0o600);
+  const result = await runChild(command.file, command.args, { ...options, errorFd: errors.fd });
+  return { ...result, stderr: result.stderr + (await readFile(path, 'utf8')) };
+}
+
+function runChild(
+  file: string,
+  args: readonly string[],
+  options: ExecOptions & { readonly errorFd?: number },
+): Promise<ExecResult> {
+  const { holds, errorFd } = options;
+  const held = holds === undefined ? [] : [holds];
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
       detached: true,
       env: { ...process.env, ...options.env, LC_ALL: 'C' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+      stdio: ['pipe', errorFd === undefined ? 'pipe' : 'ignore', errorFd ?? 'pipe', ...held],
+    }) as ChildProcessByStdio<Writable, Readable | null, Readable | null>;
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr, options.onStderr);
     const stop = groupKiller(() => child.pid);
@@ -85,10 +114,10 @@ function runChild(file: string, args: readonly string[], options: ExecOptions): 
   });
 }
 
-function collect(stream: NodeJS.ReadableStream, onText?: (text: string) => void): () => string {
+function collect(stream: Readable | null, onText?: (text: string) => void): () => string {
   const chunks: Buffer[] = [];
   let size = 0;
-  stream.on('data', (chunk: Buffer) => {
+  stream?.on('data', (chunk: Buffer) => {
     onText?.(chunk.toString());
     if (size < MAX_OUTPUT) chunks.push(chunk);
     size += chunk.length;

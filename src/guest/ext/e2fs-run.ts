@@ -9,6 +9,8 @@ export interface ExtTarget {
   /** The present for the programs, seconds since 1970. */
   readonly now: number;
   readonly sync?: boolean | undefined;
+  /** The open file that locks the disk: programs that change it hold it too, so that no killed session leaves them alone with it. */
+  readonly lockFd?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -23,12 +25,13 @@ export const ANY_STATUS: readonly number[] = Array.from({ length: 256 }, (_, val
 export function runE2fs(
   target: ExtTarget,
   scratch: E2fsScratch,
-  what: { command: readonly [string, ...string[]] } & Pick<ExecOptions, 'input' | 'okStatus' | 'signal'>,
+  what: { command: readonly [string, ...string[]] } & Pick<ExecOptions, 'errorFile' | 'okStatus' | 'signal'>,
 ): Promise<ExecResult> {
   const { command, ...options } = what;
   const [program, ...args] = command;
   const env = e2fsEnv({ fakeTime: target.now, sync: target.sync });
-  return exec(program, args, { ...options, cwd: scratch.folder, env, debianPackage: 'e2fsprogs' });
+  const how = { cwd: scratch.folder, env, holds: target.lockFd, debianPackage: 'e2fsprogs' };
+  return exec(program, args, { ...options, ...how });
 }
 
 /** The lines of e2fsck's output that say what is wrong. */

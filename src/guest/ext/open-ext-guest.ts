@@ -30,6 +30,8 @@ export interface ExtGuestOptions {
   readonly fakeTime?: number | undefined;
   /** Flush what is written to the disk. Default: no. */
   readonly sync?: boolean | undefined;
+  /** The open file that locks the disk, for the programs that change it to hold. */
+  readonly lockFd?: number | undefined;
   /** It is mounted in a guest that has another root filesystem. */
   readonly within?: MountedWithin | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -75,6 +77,7 @@ export async function openExtGuest(diskPath: string, options: ExtGuestOptions = 
       now,
       offset: options.offset ?? 0,
       sync: options.sync,
+      lockFd: options.lockFd,
       signal: options.signal,
     };
     const { within } = options;
@@ -116,7 +119,7 @@ interface Opened {
 async function extGuest(from: Opened): Promise<PartGuest> {
   const { disk, source, target, within } = from;
   const fresh = async (): Promise<Tree> =>
-    openTree(extBase(await openExtVolume(source, target.signal)), target.now);
+    openTree(extBase(await openExtVolume(rememberingSource(source), target.signal)), target.now);
   let tree = await fresh();
   const serially = oneAtATime();
   const inside = guestFiles(

@@ -13,6 +13,9 @@ import { type Script, planSecond } from './plan-second.js';
 import { UNDO, UNDO_REPAIR, UNDO_SECOND, readSuper, rollBack } from './roll-back.js';
 import { openUndoRoom } from './undo-room.js';
 
+/** The commands of a run of debugfs, in the programs' working folder. */
+const SCRIPT = 'script';
+
 /** How a commit is looked at while it is made. */
 export interface CommitCheck {
   /** The filesystem as it is on the disk now. */
@@ -107,9 +110,15 @@ async function runScript(
   scratch: E2fsScratch,
   { script, undo }: { script: readonly string[]; undo: string },
 ): Promise<void> {
+  // No pipe leads to or from debugfs, so that it does all of the script also when this process is killed.
+  await writeFile(join(scratch.folder, SCRIPT), `${script.join('\n')}\n`, {
+    encoding: 'latin1',
+    mode: 0o600,
+  });
   const { status, stderr } = await runE2fs(target, scratch, {
-    command: ['debugfs', '-w', '-z', undo, '-f', '-', scratch.device],
-    input: Buffer.from(`${script.join('\n')}\n`, 'latin1'),
+    command: ['debugfs', '-w', '-z', undo, '-f', SCRIPT, scratch.device],
+    // It only repeats the commands on standard output.
+    errorFile: join(scratch.folder, `${undo}-errors`),
     okStatus: [0, 1],
   });
   // debugfs ends with 0 when a command has failed; all that it says about failures is on standard error.
