@@ -1,3 +1,4 @@
+import { parse } from 'node:path';
 import { EXIT, TsbuilderError } from '../errors.js';
 import { hostArchitecture, normaliseArchitecture } from '../index-repo/architecture.js';
 import type { TemplateCache } from '../index-repo/template-cache.js';
@@ -6,7 +7,7 @@ import { dataFolder } from '../index-repo/user-folders.js';
 import { formatSize } from '../io/format-size.js';
 import type { Progress } from '../progress.js';
 import type { OpenedTemplates } from './open-templates.js';
-import type { LoadedRecipe } from './template-recipe.js';
+import type { LoadedRecipe } from './template/recipe.js';
 
 /** What template is wanted, and whether it may be made here. */
 export interface TemplateWanted {
@@ -61,7 +62,7 @@ function assertWorthMaking({ name, recipes, fits }: TemplateWanted, recipe: Load
       'TSB_NOT_FOUND',
       `no source serves ${name}; a build would make it from its recipe first`,
       {
-        hint: `Make it now, for this and later builds: tsbuilder template build ${recipe.name}`,
+        hint: `Make it now, for this and later builds: ${buildCommand(recipe)}`,
       },
     );
   }
@@ -73,6 +74,12 @@ function assertWorthMaking({ name, recipes, fits }: TemplateWanted, recipe: Load
       hint: 'Templates can only grow: leave --size away or ask for more.',
     },
   );
+}
+
+/** What the user types to make the template of a recipe that comes with the program. */
+function buildCommand({ path, layout, layouts }: LoadedRecipe): string {
+  const option = layout === layouts[0] ? '' : ` --layout ${layout}`;
+  return `tsbuilder template build ${parse(path).name}${option}`;
 }
 
 async function choose(
@@ -90,19 +97,18 @@ function isAbsence(error: unknown): error is TsbuilderError {
   return error.exit === EXIT.notFound || error.exit === EXIT.network;
 }
 
-/** The recipe whose name or alias is wanted, if it is for the wanted architecture. */
+/** The recipe, in the layout, whose name or alias is wanted, if it is for the wanted architecture. */
 async function findRecipe({ name, arch }: TemplateWanted): Promise<LoadedRecipe | undefined> {
-  const { loadRecipe, recipeNames } = await import('./template-recipe.js');
+  const { loadAllRecipes } = await import('./template/recipe.js');
   const machine = normaliseArchitecture(arch ?? hostArchitecture());
-  for (const recipeName of await recipeNames()) {
-    const recipe = await loadRecipe(recipeName);
-    const named = recipe.name === name || recipe.aliases.includes(name);
-    if (named && normaliseArchitecture(recipe.arch) === machine) return recipe;
-  }
-  return undefined;
+  return (await loadAllRecipes()).find(
+    (recipe) =>
+      (recipe.name === name || recipe.aliases.includes(name)) &&
+      normaliseArchitecture(recipe.arch) === machine,
+  );
 }
 
 async function makeTemplate({ jobs, progress, signal }: TemplateWanted, recipe: LoadedRecipe): Promise<void> {
-  const { runTemplateBuild } = await import('./template-build.js');
+  const { runTemplateBuild } = await import('./template/build.js');
   await runTemplateBuild({ recipe, dataDir: dataFolder(), jobs, progress, signal });
 }

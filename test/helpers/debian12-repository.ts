@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
-import { localRepositoryPlace, runTemplateBuild } from '../../src/build/template-build.js';
-import { loadRecipe } from '../../src/build/template-recipe.js';
+import { localRepositoryPlace, runTemplateBuild } from '../../src/build/template/build.js';
+import { loadRecipe } from '../../src/build/template/recipe.js';
 import { type Repository, ensureRepository, publishedTemplates } from '../../src/index-repo/publish.js';
 import { withLock } from '../../src/io/lock-file.js';
 import { silentProgress } from '../../src/progress.js';
@@ -17,7 +17,17 @@ const WEEK_MS = 7 * 86_400_000;
 const INPUTS = [
   'templates/debian-12.yaml',
   'src/xz/block-map.ts',
-  ...['compress', 'ext4', 'gpt-uefi', 'identity', 'tree'].map((part) => `src/build/template-${part}.ts`),
+  ...[
+    'compress',
+    'esp',
+    'ext4',
+    'grub-config',
+    'identity',
+    'layout-gpt-uefi',
+    'partition',
+    'root-ext4',
+    'tree',
+  ].map((part) => `src/build/template/${part}.ts`),
 ];
 
 /** A repository with the real debian-12 template in it. */

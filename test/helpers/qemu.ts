@@ -1,9 +1,15 @@
 import { spawn } from 'node:child_process';
 
+/** OVMF, for machines with UEFI; qemu brings SeaBIOS along, for others. */
 const FIRMWARE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 /** What a boot that has failed says: no need to wait for the end of the time. */
 const HOPELESS = /Kernel panic|\(initramfs\) |grub rescue>|BdsDxe: No bootable option|emergency mode/;
 const VARIABLES = '/usr/share/OVMF/OVMF_VARS_4M.fd';
+
+const UEFI = [
+  ...['-drive', `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
+  ...['-drive', `if=pflash,format=raw,snapshot=on,file=${VARIABLES}`],
+];
 
 /** What a machine said on its serial console. */
 export interface BootResult {
@@ -13,22 +19,21 @@ export interface BootResult {
 }
 
 /**
- * Boots a disk with UEFI firmware in an emulated machine (no KVM, no network), reads the serial console until `pattern`
+ * Boots a disk, with UEFI firmware unless `firmware` says otherwise, in an emulated machine (no KVM, no network), reads the serial console until `pattern`
  * matches, and ends the machine. The disk file is only read, what the guest writes is dropped, unless `write` is set. `path` may
  * be the URI of an NBD server.
  *
  * @throws with the end of the console when the time is over or the machine ends first
  */
 export async function bootUntil(
-  disk: { path: string; format: 'raw' | 'qcow2'; write?: boolean },
+  disk: { path: string; format: 'raw' | 'qcow2'; write?: boolean; firmware?: 'uefi' | 'bios' },
   pattern: RegExp,
   timeoutMs = 600_000,
 ): Promise<BootResult> {
   const begin = Date.now();
   const child = spawn('qemu-system-x86_64', [
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-smp', '2', '-m', '1024'],
-    ...['-drive', `if=pflash,format=raw,readonly=on,file=${FIRMWARE}`],
-    ...['-drive', `if=pflash,format=raw,snapshot=on,file=${VARIABLES}`],
+    ...(disk.firmware === 'bios' ? [] : UEFI),
     ...['-drive', `if=virtio,format=${disk.format},snapshot=${disk.write ? 'off' : 'on'},file=${disk.path}`],
     ...['-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot'],
   ]);

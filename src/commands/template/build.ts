@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../base-command.js';
+import { LAYOUT_NAMES } from '../../build/template/layout-names.js';
 import { jobsFlag } from '../../flags.js';
 
 export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
@@ -8,6 +9,8 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
     "Installs the recipe's packages with mmdebstrap, makes a bootable disk without loop devices, compresses it into 16 MiB blocks and signs the index again. With SOURCE_DATE_EPOCH set, the same packages give the same bytes. The format of recipes: docs/templates.md.";
   static override examples = [
     '<%= config.bin %> <%= command.id %> debian-12',
+    '<%= config.bin %> <%= command.id %> debian-12 --layout lvm',
+    'SOURCE_DATE_EPOCH=1790000000 <%= config.bin %> <%= command.id %> tiny',
     '<%= config.bin %> <%= command.id %> ./my-os.yaml --mirror http://mirror.example.com/debian',
   ];
   static override args = {
@@ -18,6 +21,10 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
     }),
   };
   static override flags = {
+    layout: Flags.option({ options: LAYOUT_NAMES })({
+      description:
+        'how the disk is divided, for a recipe that has several ways; in another than its usual one the template is called NAME-LAYOUT',
+    }),
     mirror: Flags.string({
       helpValue: 'URL',
       description: "package mirror to use (default: what this machine's apt uses, else the recipe's)",
@@ -27,13 +34,13 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
   };
 
   protected override async execute(): Promise<unknown> {
-    const { loadRecipe } = await import('../../build/template-recipe.js');
-    const { runTemplateBuild } = await import('../../build/template-build.js');
+    const { loadRecipe } = await import('../../build/template/recipe.js');
+    const { runTemplateBuild } = await import('../../build/template/build.js');
     const { dataFolder } = await import('../../index-repo/user-folders.js');
     const { clampJobs, defaultJobs } = await import('../../io/native.js');
     const { formatSize } = await import('../../io/format-size.js');
     const { args, flags, progress, signal } = this;
-    const recipe = await loadRecipe(args.recipe);
+    const recipe = await loadRecipe(args.recipe, { layout: flags.layout });
     const { repository, ...result } = await runTemplateBuild({
       recipe,
       dataDir: dataFolder(),
@@ -51,6 +58,7 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
     return {
       name: recipe.name,
       arch: recipe.arch,
+      layout: recipe.layout,
       ...result,
       index: repository.indexPath,
       fingerprint: repository.fingerprint,

@@ -1,17 +1,30 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
-import type { Recipe } from './template-schema.js';
+import { TsbuilderError, errnoOf, messageOf } from '../../errors.js';
+import { chooseLayout } from './choose-layout.js';
+import type { LayoutName } from './layout-names.js';
+import type { Recipe } from './schema.js';
 
-/** The recipes that come with the program: the same folder from `src/build` and from `dist/build`. */
-const RECIPES_FOLDER = join(import.meta.dirname, '..', '..', 'templates');
+/** The recipes that come with the program: the same folder from `src` and from `dist`. */
+const RECIPES_FOLDER = join(import.meta.dirname, '..', '..', '..', 'templates');
 
 const LONGEST = 1024 * 1024;
 
-/** A recipe, and the text it was read from: everything that is to be the same in every build is derived from both. */
-export interface LoadedRecipe extends Recipe {
+/** A recipe in one of its layouts. */
+export interface LoadedRecipe extends Omit<Recipe, 'layouts'> {
   readonly path: string;
+  /** What it was read from: everything that is to be the same in every build is derived from this and the layout. */
   readonly text: string;
+  /** All layouts that it can have, the usual one first. */
+  readonly layouts: readonly LayoutName[];
+}
+
+/** Where a recipe is looked for, and in which layout it is wanted. */
+export interface RecipeChoice {
+  /** Default: the recipes that come with the program. */
+  readonly folder?: string;
+  /** Default: the recipe's usual one. */
+  readonly layout?: LayoutName | undefined;
 }
 
 /** The names of the recipes in `folder`, sorted. */
@@ -26,22 +39,36 @@ export async function recipeNames(folder: string = RECIPES_FOLDER): Promise<stri
 /**
  * The recipe called `name`, or the recipe in the file `name` when that is a path (it has a slash or ends in `.yaml`).
  *
- * @throws TSB_NOT_FOUND when there is none, TSB_RECIPE_INVALID as `parseRecipe`
+ * @throws TSB_NOT_FOUND when there is none or it does not have the layout, TSB_RECIPE_INVALID as `parseRecipe`
  */
-export async function loadRecipe(name: string, folder: string = RECIPES_FOLDER): Promise<LoadedRecipe> {
-  if (name.includes('/') || name.endsWith('.yaml')) return readRecipe(name);
+export async function loadRecipe(
+  name: string,
+  { folder = RECIPES_FOLDER, layout }: RecipeChoice = {},
+): Promise<LoadedRecipe> {
+  if (name.includes('/') || name.endsWith('.yaml')) return readRecipe(name, layout);
   const names = await recipeNames(folder);
   if (!names.includes(name)) {
     throw new TsbuilderError('TSB_NOT_FOUND', `there is no template recipe called ${JSON.stringify(name)}`, {
       hint: `Recipes here: ${names.join(', ')}. A path to a YAML file works too.`,
     });
   }
-  return readRecipe(join(folder, `${name}.yaml`));
+  return readRecipe(join(folder, `${name}.yaml`), layout);
 }
 
-async function readRecipe(path: string): Promise<LoadedRecipe> {
+/** Every recipe in `folder` in each of its layouts, sorted by name, the usual layout first. */
+export async function loadAllRecipes(folder: string = RECIPES_FOLDER): Promise<LoadedRecipe[]> {
+  const found: LoadedRecipe[] = [];
+  for (const name of await recipeNames(folder)) {
+    const usual = await loadRecipe(name, { folder });
+    found.push(usual);
+    for (const layout of usual.layouts.slice(1)) found.push(await loadRecipe(name, { folder, layout }));
+  }
+  return found;
+}
+
+async function readRecipe(path: string, layout: LayoutName | undefined): Promise<LoadedRecipe> {
   try {
-    return await parseRecipe(path, await readFile(path, 'utf8'));
+    return await parseRecipe(path, await readFile(path, 'utf8'), layout);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT')
       throw new TsbuilderError('TSB_NOT_FOUND', `${path}: no such recipe`, { cause: error });
@@ -50,15 +77,15 @@ async function readRecipe(path: string): Promise<LoadedRecipe> {
 }
 
 /**
- * Reads the YAML text of a recipe and checks it against the schema (docs/templates.md).
+ * Reads the YAML text of a recipe, checks it against the schema (docs/templates.md) and puts it in the layout asked for.
  *
- * @throws TSB_RECIPE_INVALID naming the path, the line, the column and the field of the first faults
+ * @throws TSB_NOT_FOUND when it does not have the layout; TSB_RECIPE_INVALID naming the path, the line, the column and the field of the first faults
  */
-export async function parseRecipe(path: string, text: string): Promise<LoadedRecipe> {
+export async function parseRecipe(path: string, text: string, layout?: LayoutName): Promise<LoadedRecipe> {
   const [yaml, { safeParse }, { recipeSchema }] = await Promise.all([
     import('yaml'),
     import('valibot'),
-    import('./template-schema.js'),
+    import('./schema.js'),
   ]);
   if (text.length > LONGEST) throw invalid(path, [`is longer than ${LONGEST} characters`]);
   const lines = new yaml.LineCounter();
@@ -70,7 +97,7 @@ export async function parseRecipe(path: string, text: string): Promise<LoadedRec
   const [syntax] = document.errors;
   if (syntax) throw invalid(path, [`${position(syntax.pos[0])}: ${syntax.message.split('\n')[0] ?? ''}`]);
   const result = safeParse(recipeSchema, plainValue(path, document));
-  if (result.success) return { ...result.output, path, text };
+  if (result.success) return { ...chooseLayout(result.output, path, layout), path, text };
   throw invalid(
     path,
     result.issues.slice(0, 5).map((issue) => {

@@ -1,6 +1,6 @@
-import type { Progress } from '../progress.js';
-import type { TemplateIdentity } from './template-identity.js';
-import type { LoadedRecipe } from './template-recipe.js';
+import type { Progress } from '../../progress.js';
+import type { TemplateIdentity } from './identity.js';
+import type { LoadedRecipe } from './recipe.js';
 
 /** Package mirrors to use instead of the recipe's sources while a template is made. */
 export interface Mirrors {

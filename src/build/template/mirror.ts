@@ -1,5 +1,5 @@
-import { exec } from '../io/exec.js';
-import type { Mirrors, TemplateContext } from './template-context.js';
+import { exec } from '../../io/exec.js';
+import type { Mirrors, TemplateContext } from './context.js';
 
 /**
  * The recipe's package sources with the mirrors to use now: those asked for, else those that this machine's own apt uses

@@ -15,16 +15,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { TemplateContext } from '../../src/build/template-context.js';
-import { usedInodes } from '../../src/build/template-ext4.js';
-import { gptUefi } from '../../src/build/template-gpt-uefi.js';
-import { templateIdentity } from '../../src/build/template-identity.js';
-import { parseRecipe } from '../../src/build/template-recipe.js';
-import { openWorkFolder } from '../../src/build/template-work-folder.js';
-import { formatIdentity, ownIdentity } from '../../src/io/process-identity.js';
-import { silentProgress } from '../../src/progress.js';
+import type { TemplateContext } from '../../../src/build/template/context.js';
+import { usedInodes } from '../../../src/build/template/ext4.js';
+import { layoutNamed } from '../../../src/build/template/layout.js';
+import { templateIdentity } from '../../../src/build/template/identity.js';
+import { parseRecipe } from '../../../src/build/template/recipe.js';
+import { openWorkFolder } from '../../../src/build/template/work-folder.js';
+import { formatIdentity, ownIdentity } from '../../../src/io/process-identity.js';
+import { silentProgress } from '../../../src/progress.js';
 
 const run = promisify(execFile);
+const gptUefi = layoutNamed('gpt-uefi');
 const EPOCH = 1_700_000_000;
 const ROOT_OFFSET = 129 * 1024 ** 2;
 const RECIPE = `

@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TsbuilderError } from '../errors.js';
-import { e2fsEnv } from '../io/e2fs-env.js';
-import { exec } from '../io/exec.js';
-import type { TemplateContext } from './template-context.js';
-import { execAsRoot } from './template-root.js';
+import { TsbuilderError } from '../../errors.js';
+import { e2fsEnv } from '../../io/e2fs-env.js';
+import { exec } from '../../io/exec.js';
+import type { TemplateContext } from './context.js';
+import { execAsRoot } from './root.js';
 
 /** A filesystem to make inside a disk image. */
 export interface Ext4Request {

@@ -1,18 +1,20 @@
 import * as v from 'valibot';
+import { LAYOUT_NAMES } from './layout-names.js';
 
 const UNITS: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 
+const text = v.pipe(v.string('must be text; put quotes around numbers'), v.nonEmpty('must not be empty'));
 /** Text without line breaks and control characters: it becomes one line of an index, a script or a list. */
-const line = v.pipe(
-  v.string('must be text; put quotes around numbers'),
-  v.nonEmpty('must not be empty'),
-  v.regex(/^\P{Cc}*$/u, 'must be one line without control characters'),
+const isLine = v.check(
+  (value: string) => !/\p{Cc}/u.test(value),
+  'must be one line without control characters',
 );
-const matching = (pattern: RegExp, what: string) => v.pipe(line, v.regex(pattern, `must be ${what}`));
+const line = v.pipe(text, isLine);
+const matching = (pattern: RegExp, what: string) => v.pipe(text, v.regex(pattern, `must be ${what}`), isLine);
 
 const size = v.pipe(
   matching(/^[1-9]\d{0,6}(MiB|GiB|TiB)$/, 'a whole number of MiB, GiB or TiB, such as 4GiB'),
-  v.transform((text) => Number.parseInt(text, 10) * (UNITS[text.slice(-3)] ?? 1)),
+  v.transform((value) => Number.parseInt(value, 10) * (UNITS[value.slice(-3)] ?? 1)),
 );
 
 const guestPath = v.pipe(
@@ -26,17 +28,23 @@ const file = v.strictObject({
   mode: v.optional(matching(/^0[0-7]{3}$/, "four octal digits in quotes, such as '0644'"), '0644'),
 });
 
+const packages = v.optional(v.array(matching(/^[a-z0-9][a-z0-9+.:~=/*?-]*$/, 'the name of a package')), []);
+const preseed = v.optional(v.array(matching(/^\S+\s+\S+\s+\S+.*$/, 'a line for debconf-set-selections')), []);
+
 const debian = v.strictObject({
   suite: matching(/^[a-z][a-z0-9.-]*$/, 'the name of a suite'),
   architecture: matching(/^[a-z0-9-]+$/, 'a Debian architecture'),
   sources: v.pipe(v.array(matching(/^deb(\s+\S+){3,}$/, 'a line of sources.list')), v.minLength(1)),
   variant: v.optional(
-    v.picklist(['custom', 'essential', 'apt', 'minbase', 'important', 'standard']),
+    v.picklist(['extract', 'custom', 'essential', 'apt', 'minbase', 'important', 'standard']),
     'minbase',
   ),
-  packages: v.optional(v.array(matching(/^[a-z0-9][a-z0-9+.:~=/*?-]*$/, 'the name of a package')), []),
-  preseed: v.optional(v.array(matching(/^\S+\s+\S+\s+\S+.*$/, 'a line for debconf-set-selections')), []),
+  packages,
+  preseed,
 });
+
+/** What a layout needs besides what the recipe always has. */
+const additions = v.strictObject({ packages, preseed });
 
 const word = (what: string) => matching(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, what);
 
@@ -48,7 +56,8 @@ export const recipeSchema = v.strictObject({
   arch: word('an architecture as uname -m names it'),
   aliases: v.optional(v.array(word('one word')), []),
   notes: v.optional(v.string(), ''),
-  layout: v.picklist(['gpt-uefi']),
+  layout: v.picklist(LAYOUT_NAMES),
+  layouts: v.optional(v.record(v.picklist(LAYOUT_NAMES), additions), {}),
   size,
   hostname: v.optional(matching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a host name'), 'localhost'),
   kernelArguments: v.optional(v.array(matching(/^[^\s"'`$\\;{}]+$/, 'one kernel argument')), []),

@@ -1,5 +1,5 @@
-import { type ExecOptions, type ExecResult, exec } from '../io/exec.js';
-import { e2fsEnv } from '../io/e2fs-env.js';
+import { type ExecOptions, type ExecResult, exec } from '../../io/exec.js';
+import { e2fsEnv } from '../../io/e2fs-env.js';
 
 /**
  * Runs a program that must own files as any user, as it finds them in a Debian tree: as root itself, or in a user

@@ -1,12 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toJsonSchema } from '@valibot/to-json-schema';
 import fc from 'fast-check';
+import { format } from 'prettier';
 import { describe, expect, it } from 'vitest';
-import { templateEpoch, templateIdentity } from '../../src/build/template-identity.js';
-import { parseTargets, replaceMirror } from '../../src/build/template-mirror.js';
-import { loadRecipe, parseRecipe, recipeNames } from '../../src/build/template-recipe.js';
-import { TsbuilderError } from '../../src/errors.js';
+import { templateEpoch, templateIdentity } from '../../../src/build/template/identity.js';
+import { parseTargets, replaceMirror } from '../../../src/build/template/mirror.js';
+import { loadAllRecipes, loadRecipe, parseRecipe, recipeNames } from '../../../src/build/template/recipe.js';
+import { recipeSchema } from '../../../src/build/template/schema.js';
+import { TsbuilderError } from '../../../src/errors.js';
 
 const MINIMAL = `name: mini
 fullName: Mini
@@ -31,6 +34,39 @@ describe('recipes', () => {
     const names = await recipeNames();
     expect(names).toContain('debian-12');
     for (const name of names) expect((await loadRecipe(name)).name).toBe(name);
+    const all = await loadAllRecipes();
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  });
+
+  it('have a JSON schema that is up to date', async () => {
+    const schema = toJsonSchema(recipeSchema, { typeMode: 'input', errorMode: 'ignore' });
+    const text = JSON.stringify({ title: 'A recipe for tsbuilder template build', ...schema });
+    await expect(await format(text, { parser: 'json', printWidth: 110 })).toMatchFileSnapshot(
+      join(import.meta.dirname, '../../../docs/recipe.schema.json'),
+    );
+  });
+
+  it('in another layout than their usual one are named after it, and have what it needs', async () => {
+    const text = `${MINIMAL}aliases: [small]
+layouts:
+  gpt-uefi: { packages: [shim], preseed: [a b c d] }
+  mbr-swap-last: { packages: [grub-pc] }
+`;
+    expect(await parseRecipe('r.yaml', text)).toMatchObject({
+      ...{ name: 'mini', fullName: 'Mini', aliases: ['small'], layout: 'gpt-uefi' },
+      layouts: ['gpt-uefi', 'mbr-swap-last'],
+      debian: { packages: ['shim'], preseed: ['a b c d'] },
+    });
+    expect(await parseRecipe('r.yaml', text, 'mbr-swap-last')).toMatchObject({
+      ...{ name: 'mini-mbr-swap-last', fullName: 'Mini, mbr-swap-last', aliases: ['small-mbr-swap-last'] },
+      ...{ layout: 'mbr-swap-last', layouts: ['gpt-uefi', 'mbr-swap-last'] },
+      debian: { packages: ['grub-pc'], preseed: [] },
+    });
+    await expect(parseRecipe('r.yaml', MINIMAL, 'mbr-swap-last')).rejects.toMatchObject({
+      code: 'TSB_NOT_FOUND',
+      message: 'r.yaml: has no layout mbr-swap-last',
+      hint: 'It has: gpt-uefi.',
+    });
   });
 
   it('get defaults and sizes in bytes', async () => {

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatIdentity, ownIdentity, parseIdentity, processState } from '../io/process-identity.js';
-import { execAsRoot } from './template-root.js';
+import { formatIdentity, ownIdentity, parseIdentity, processState } from '../../io/process-identity.js';
+import { execAsRoot } from './root.js';
 
 const PREFIX = 'tsbuilder-template-';
 

@@ -1,16 +1,21 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type PublishResult, type Repository, addTemplate, ensureRepository } from '../index-repo/publish.js';
-import { withLock } from '../io/lock-file.js';
-import { sweepTempFiles, tempName } from '../io/temp-name.js';
-import type { Progress } from '../progress.js';
-import { compressDisk } from './template-compress.js';
-import type { Mirrors, TemplateContext } from './template-context.js';
-import { templateEpoch, templateIdentity } from './template-identity.js';
-import { layoutNamed } from './template-layout.js';
-import type { LoadedRecipe } from './template-recipe.js';
-import { makeTree } from './template-tree.js';
-import { openWorkFolder } from './template-work-folder.js';
+import {
+  type PublishResult,
+  type Repository,
+  addTemplate,
+  ensureRepository,
+} from '../../index-repo/publish.js';
+import { withLock } from '../../io/lock-file.js';
+import { sweepTempFiles, tempName } from '../../io/temp-name.js';
+import type { Progress } from '../../progress.js';
+import { compressDisk } from './compress.js';
+import type { Mirrors, TemplateContext } from './context.js';
+import { templateEpoch, templateIdentity } from './identity.js';
+import { layoutNamed } from './layout.js';
+import type { LoadedRecipe } from './recipe.js';
+import { makeTree } from './tree.js';
+import { openWorkFolder } from './work-folder.js';
 
 /** What to make and where to publish it. */
 export interface TemplateBuildOptions {
@@ -60,7 +65,7 @@ export async function runTemplateBuild(options: TemplateBuildOptions): Promise<T
 async function makeTemplate(options: TemplateBuildOptions, xzPath: string): Promise<void> {
   await using work = await openWorkFolder();
   const { recipe, progress, jobs, signal } = options;
-  const identity = templateIdentity(recipe.text, templateEpoch());
+  const identity = templateIdentity(`${recipe.layout}\n${recipe.text}`, templateEpoch());
   const context = { ...options, identity, workDir: work.path, mirrors: options.mirrors ?? {} };
   const disk = await makeTemplateDisk(context);
   await compressDisk({ from: disk, to: xzPath }, { jobs, progress, signal });
@@ -73,7 +78,7 @@ async function makeTemplate(options: TemplateBuildOptions, xzPath: string): Prom
  */
 async function makeTemplateDisk(context: TemplateContext): Promise<string> {
   const layout = layoutNamed(context.recipe.layout);
-  const tar = await makeTree(context, layout.files(context));
+  const tar = await makeTree(context, { files: layout.files(context), script: layout.script ?? '' });
   const disk = join(context.workDir, 'disk.img');
   using _ = context.progress.step('Making the disk');
   await layout.makeDisk(context, disk, tar);
@@ -88,12 +93,12 @@ async function publish(
   const { recipe, progress, signal } = options;
   using _ = progress.step(`Publishing ${recipe.name} in ${repository.dir}`);
   const { name, fullName, osinfo, arch, size, aliases } = recipe;
+  const { expand, lvexpand } = layoutNamed(recipe.layout);
   return await addTemplate(
     repository,
     {
-      ...{ name, fullName, osinfo, arch, size, aliases, xzPath },
+      ...{ name, fullName, osinfo, arch, size, aliases, xzPath, expand, lvexpand },
       format: 'raw',
-      expand: layoutNamed(recipe.layout).expand,
       notes: recipe.notes === '' ? {} : { '': recipe.notes },
     },
     signal,

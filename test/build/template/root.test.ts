@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compressDisk } from '../../src/build/template-compress.js';
-import { execMounting } from '../../src/build/template-root.js';
-import { silentProgress } from '../../src/progress.js';
-import { startChild } from '../helpers/child-process.js';
+import { compressDisk } from '../../../src/build/template/compress.js';
+import { execMounting } from '../../../src/build/template/root.js';
+import { silentProgress } from '../../../src/progress.js';
+import { startChild } from '../../helpers/child-process.js';
 
 const run = promisify(execFile);
 

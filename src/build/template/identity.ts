@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { TsbuilderError } from '../errors.js';
+import { TsbuilderError } from '../../errors.js';
 
 /** What is chosen at random elsewhere and derived here, so that the same recipe at the same time gives the same bytes. */
 export interface TemplateIdentity {

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { dataRanges } from '../image/extents.js';
-import { openFileSource } from '../io/file-source.js';
-import type { Progress } from '../progress.js';
-import { diskContent, totalLength } from './disk-fill.js';
-import { packXz } from './pack-xz.js';
+import { dataRanges } from '../../image/extents.js';
+import { openFileSource } from '../../io/file-source.js';
+import type { Progress } from '../../progress.js';
+import { diskContent, totalLength } from '../disk-fill.js';
+import { packXz } from '../pack-xz.js';
 
 /** Independent blocks: what lets a template be decoded in parallel and read at any place. */
 const BLOCK_SIZE = 16 * 1024 ** 2;

@@ -1,10 +1,17 @@
 import { chmod, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { exec } from '../io/exec.js';
-import type { TemplateContext } from './template-context.js';
-import { aptProxyOptions, buildSources } from './template-mirror.js';
-import { execMounting, isRoot } from './template-root.js';
-import type { RecipeFile } from './template-schema.js';
+import { exec } from '../../io/exec.js';
+import type { TemplateContext } from './context.js';
+import { aptProxyOptions, buildSources } from './mirror.js';
+import { execMounting, isRoot } from './root.js';
+import type { Recipe, RecipeFile } from './schema.js';
+import { textFile } from './text-file.js';
+
+/** What a layout puts into the tree, and what it runs there before the recipe's script. */
+export interface TreeAdditions {
+  readonly files: readonly RecipeFile[];
+  readonly script: string;
+}
 
 /**
  * Installs a recipe's packages into a fresh tree with mmdebstrap, puts its files in, runs its script there, and packs
@@ -13,13 +20,10 @@ import type { RecipeFile } from './template-schema.js';
  * @returns the path of the tar file
  * @throws TSB_TOOL_MISSING, or TSB_TOOL_FAILED with the end of what mmdebstrap said
  */
-export async function makeTree(
-  context: TemplateContext,
-  layoutFiles: readonly RecipeFile[],
-): Promise<string> {
+export async function makeTree(context: TemplateContext, layout: TreeAdditions): Promise<string> {
   const { recipe, identity, workDir, progress, signal } = context;
   const tar = join(workDir, 'tree.tar');
-  const overlay = await packFiles(context, [...systemFiles(context), ...layoutFiles, ...recipe.files]);
+  const overlay = await packFiles(context, [...systemFiles(context), ...layout.files, ...recipe.files]);
   const { suite, architecture, variant, packages } = recipe.debian;
   using _ = progress.step(`Installing ${packages.length} packages and what they need`);
   const debianPackage = 'mmdebstrap';
@@ -35,10 +39,12 @@ export async function makeTree(
       ...(await aptProxyOptions(signal)).map((option) => `--aptopt=${option}`),
       ...packages.map((name) => `--include=${name}`),
       ...preseedHook(recipe.debian.preseed),
-      `--customize-hook=tar-in ${quote(overlay)} /`,
-      `--customize-hook=chroot "$1" /bin/sh -eu -c ${quote(recipe.script)}`,
-      // Holds the options above, which are about the machine that makes the template.
-      '--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+      ...lastHooks(variant, [
+        `tar-in ${quote(overlay)} /`,
+        `chroot "$1" ${shellOf(variant)} -eu -c ${quote(`${layout.script}\n${recipe.script}`)}`,
+        // Holds the options above, which are about the machine that makes the template.
+        'rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+      ]),
       suite,
       tar,
       ...(await buildSources(context)),
@@ -68,11 +74,6 @@ function systemFiles(context: TemplateContext): RecipeFile[] {
     textFile('/etc/hosts', hosts),
     textFile('/etc/apt/sources.list', debian.sources),
   ];
-}
-
-/** A file of these lines, readable by all. */
-export function textFile(path: string, lines: readonly string[]): RecipeFile {
-  return { path, content: `${lines.join('\n')}\n`, mode: '0644' };
 }
 
 /** Packs `files` as a tar file, owned by root and dated to the epoch; of two with one path the later is used. */
@@ -107,6 +108,16 @@ async function packFiles(context: TemplateContext, files: readonly RecipeFile[])
     { input: names.join('\0'), signal },
   );
   return overlay;
+}
+
+/** The last hooks that mmdebstrap runs: packages that are only unpacked are never customized. */
+function lastHooks(variant: Recipe['debian']['variant'], commands: readonly string[]): string[] {
+  return commands.map((command) => `--${variant === 'extract' ? 'extract' : 'customize'}-hook=${command}`);
+}
+
+/** The shell of a tree: where packages are only unpacked none has become /bin/sh. */
+function shellOf(variant: Recipe['debian']['variant']): string {
+  return variant === 'extract' ? '/bin/busybox sh' : '/bin/sh';
 }
 
 function preseedHook(lines: readonly string[]): string[] {
