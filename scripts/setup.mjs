@@ -68,7 +68,9 @@ const PACKAGES = {
     ['bash-completion', file('/usr/share/bash-completion/bash_completion')],
     ['btrfs-progs', program('mkfs.btrfs')],
     ['bzip2', program('bzip2')],
+    ['chromium', program('chromium')],
     ['curl', program('curl')],
+    ['dropbear-bin', program('dropbear')],
     ['fish', program('fish')],
     ['gdisk', program('sgdisk')],
     ['git', program('git')],
@@ -79,6 +81,7 @@ const PACKAGES = {
     ['iproute2', program('ip')],
     ['kmod', program('modprobe')],
     ['libguestfs-xfs', file('/usr/lib/x86_64-linux-gnu/guestfs/supermin.d/packages-xfs')],
+    ['libnss-wrapper', library('libnss_wrapper.so')],
     ['linux-image-cloud-amd64', kernel],
     ['lvm2', program('lvm')],
     ['lz4', program('lz4')],
@@ -93,8 +96,10 @@ const PACKAGES = {
     ['pixz', program('pixz')],
     ['procps', program('ps')],
     ['python3-libnbd', program('nbdsh')],
+    ['python3-swift', file('/usr/lib/python3/dist-packages/swift/proxy/server.py')],
     ['qemu-system-common', program('qemu-storage-daemon')],
     ['rsync', program('rsync')],
+    ['s3cmd', program('s3cmd')],
     ['socat', program('socat')],
     ['strace', program('strace')],
     ['systemd', program('systemd-socket-activate')],
@@ -148,13 +153,21 @@ function rootPrefix() {
   return program('sudo')() ? ['sudo'] : undefined;
 }
 
-/** Whether node_modules holds what package-lock.json says, by npm's own record of what it installed. */
+/**
+ * Whether node_modules holds what package-lock.json says, by npm's own record of what it installed. Of what is optional only that must be
+ * there which we name ourselves and nothing has to be built for.
+ */
 function modulesMatch() {
   const read = (path) => JSON.parse(readFileSync(join(ROOT, path), 'utf8')).packages;
   try {
     const installed = read('node_modules/.package-lock.json');
-    return Object.entries(read('package-lock.json'))
-      .filter(([path, { optional }]) => path !== '' && !optional)
+    const packages = read('package-lock.json');
+    const named = Object.keys(packages[''].optionalDependencies ?? {}).map((name) => `node_modules/${name}`);
+    return Object.entries(packages)
+      .filter(([path]) => path !== '')
+      .filter(
+        ([path, { optional, hasInstallScript }]) => !optional || (named.includes(path) && !hasInstallScript),
+      )
       .every(([path, { version }]) => installed[path]?.version === version && existsSync(join(ROOT, path)));
   } catch {
     return false;

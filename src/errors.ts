@@ -52,6 +52,8 @@ export const ERROR_CODES = {
   TSB_NO_RANGES: 'network',
   TSB_OFFLINE: 'network',
   TSB_LISTEN: 'network',
+  TSB_ACCESS_DENIED: 'network',
+  TSB_CREDENTIALS: 'usage',
   TSB_TLS: 'usage',
   TSB_OUTPUT_EXISTS: 'disk',
   TSB_OUTPUT_UNUSABLE: 'disk',

@@ -29,6 +29,7 @@ const OWNERS: Record<string, readonly string[]> = {
   'lzma-native': ['xz'],
   koffi: ['io/native.ts'],
   undici: ['io'],
+  '@aws-sdk/client-s3': ['publish'],
 };
 
 interface Import {

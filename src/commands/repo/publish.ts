@@ -6,12 +6,15 @@ import type { PublishSummary } from '../../publish/target/publish-repository.js'
 const PLAIN = { 'require-verified': false, offline: true, 'check-signature': true, 'allow-rollback': false };
 
 export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
-  static override summary = 'Send a repository to where users find it: a folder, or a server by rsync.';
+  static override summary =
+    'Send a repository to where users find it: a folder, an S3 bucket, or a server by rsync.';
   static override description =
-    'All of the repository is verified first: signatures, and every file that the indexes name. Only what is missing or different is sent, index.asc last: until then the former index holds, and what it names stays. A catalogue page, index.html, is written beside the index. s3:// is not supported yet.';
+    'All of the repository is verified first: signatures, and every file that the indexes name. Only what is missing or different is sent, index.asc last: until then the former index holds, and what it names stays. A catalogue page, index.html, is written beside the index. The index is read back at the end. Credentials for s3:// come from the AWS environment or profile.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> ./repo /srv/www/repo --url https://example.org/repo',
     '<%= config.bin %> <%= command.id %> ./repo www.example.org:/srv/www/repo --url https://example.org/repo --delete',
+    '<%= config.bin %> <%= command.id %> ./repo s3://my-bucket/templates --url https://my-bucket.s3.amazonaws.com/templates',
+    '<%= config.bin %> <%= command.id %> ./repo s3://images --endpoint https://s3.example.org',
     {
       description: 'What would be sent',
       command: '<%= config.bin %> <%= command.id %> ./repo rsync://backup/repo --dry-run',
@@ -20,7 +23,7 @@ export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
   static override args = {
     dir: Args.string({ description: 'folder of the repository', required: true, ignoreStdin: true }),
     target: Args.string({
-      description: 'folder, file:// URL, host:path, or rsync:// URL',
+      description: 'folder, file:// URL, host:path, rsync:// URL, or s3://BUCKET[/PREFIX]',
       required: true,
       ignoreStdin: true,
     }),
@@ -34,6 +37,18 @@ export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
     delete: Flags.boolean({
       description:
         'take away template files of the target that neither index names and the repository does not have',
+    }),
+    endpoint: Flags.string({
+      helpValue: 'URL',
+      description: 'S3 server of an s3:// target (default: AWS_ENDPOINT_URL, else Amazon)',
+    }),
+    region: Flags.string({
+      helpValue: 'REGION',
+      description: 'region of an s3:// target (default: AWS_REGION, else the profile)',
+    }),
+    'path-style': Flags.boolean({
+      allowNo: true,
+      description: 'whether the bucket is in the path, not the host name (default: with an endpoint)',
     }),
     'dry-run': Flags.boolean({ description: 'verify, show what would be sent, and do nothing' }),
   };
@@ -53,7 +68,9 @@ export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
     }
     const summary = await publishRepository({
       ...{ dir: args.dir, url, page: flags.page, remove: flags.delete, dryRun: flags['dry-run'] },
-      target: await openTarget(args.dir, args.target),
+      target: await openTarget(args.dir, args.target, {
+        ...{ endpoint: flags.endpoint, region: flags.region, pathStyle: flags['path-style'] },
+      }),
       openDisk: (path) => openStoredDisk(lookRequest(path, { flags: PLAIN, progress, signal })),
       ...{ progress, signal },
     });

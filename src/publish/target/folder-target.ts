@@ -1,13 +1,13 @@
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { TsbuilderError, errnoOf } from '../../errors.js';
+import { errnoOf } from '../../errors.js';
 import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
 import { openFileSource } from '../../io/file-source.js';
 import { writeError } from '../../io/free-space.js';
 import { startHash } from '../../io/hash-content.js';
 import { withLock } from '../../io/lock-file.js';
 import { sweepTempFiles, tempName } from '../../io/temp-name.js';
-import { hashFile } from './hash-file.js';
+import { assertUnchanged, hashFile } from './hash-file.js';
 import type { PublishTarget, PublishedFile, TargetOptions } from './publish-target.js';
 
 const PIECE = 1024 * 1024;
@@ -61,7 +61,7 @@ async function copyIntoPlace(file: PublishedFile, to: string, options: TargetOpt
   try {
     await mkdir(folder, { recursive: true });
     await sweepTempFiles(to);
-    assertCopied(file, await copy(file.path, temp, options));
+    assertUnchanged(file, await copy(file.path, temp, options));
     await rename(temp, to);
     await using handle = await open(folder, 'r');
     await handle.sync();
@@ -85,11 +85,4 @@ async function copy(from: string, to: string, { onProgress, signal }: TargetOpti
   }
   await handle.sync();
   return hasher.digest().sha512;
-}
-
-function assertCopied({ path, sha512 }: PublishedFile, found: string): void {
-  if (found === sha512) return;
-  throw new TsbuilderError('TSB_CONTENT_CHANGED', `${path}: has changed while it was published`, {
-    hint: 'Nothing in the target names it yet: run the command again.',
-  });
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { TsbuilderError, messageOf } from '../../errors.js';
@@ -83,10 +84,11 @@ async function orderOf(
 }
 
 async function transfer(
-  { dir, target, remove, dryRun, progress, signal }: PublishRequest,
+  request: PublishRequest,
   { entries, fingerprint }: VerifiedRepository,
   files: readonly PublishedFile[],
 ): Promise<PublishSummary> {
+  const { dir, target, remove, dryRun, signal } = request;
   const former = await target.readText(INDEX_FILE, { signal });
   const missing = new Set((await target.missing(files, { signal })).map(({ name }) => name));
   const sending = files.filter(({ name }) => missing.has(name));
@@ -96,13 +98,9 @@ async function transfer(
     ? (await target.list({ signal })).filter((name) => TEMPLATE_FILE.test(name) && !kept.has(name))
     : [];
   if (!dryRun) {
-    using step = progress.step(`Sending to ${target.name}`, sentBytes);
-    const onProgress = (bytes: number): void => step.advance(bytes);
-    // The index alone, when all it names is there.
-    const before = sending.filter(({ name }) => name !== INDEX_FILE);
-    await target.send(before, { signal, onProgress });
-    await target.send(sending.slice(before.length), { signal, onProgress });
+    await sendInStages(sending, { ...request, former });
     await target.remove(removed, { signal });
+    await assertArrived(target, files, signal);
   }
   const sent = sending.map(({ name }) => name);
   const unchanged = files.length - sent.length;
@@ -110,6 +108,56 @@ async function transfer(
     ...{ target: target.name, fingerprint, templates: entries.length },
     ...{ sent, sentBytes, unchanged, removed, dryRun },
   };
+}
+
+/** Templates and block maps; then the page, keys and other indexes; then the index, when all it names is there. */
+async function sendInStages(
+  files: readonly PublishedFile[],
+  { target, former, progress, signal }: PublishRequest & { readonly former: string | undefined },
+): Promise<void> {
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  using step = progress.step(`Sending to ${target.name}`, total);
+  const options = { signal, onProgress: (bytes: number): void => step.advance(bytes) };
+  const stageOf = ({ name }: PublishedFile): number =>
+    name === INDEX_FILE ? 2 : /\.(?:asc|html)$/.test(name) ? 1 : 0;
+  for (const stage of [0, 1, 2]) {
+    const sending = files.filter((file) => stageOf(file) === stage);
+    if (sending.length === 0) continue;
+    if (stage === 2) await assertStillThere(target, former, signal);
+    await target.send(sending, options);
+  }
+}
+
+/** Refuses to replace the index of another publisher, who was faster. @throws TSB_CONTENT_CHANGED */
+async function assertStillThere(
+  target: PublishTarget,
+  former: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await target.readText(INDEX_FILE, { signal })) === former) return;
+  throw new TsbuilderError(
+    'TSB_CONTENT_CHANGED',
+    `${target.name}: another publisher has put its index there`,
+    {
+      hint: 'That one holds now. See that it is of the same repository, then run the command again.',
+    },
+  );
+}
+
+/** Reads the index back: what users get is what was verified. @throws TSB_CONTENT_CHANGED */
+async function assertArrived(
+  target: PublishTarget,
+  files: readonly PublishedFile[],
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await target.readText(INDEX_FILE, { signal });
+  const sent = files.find(({ name }) => name === INDEX_FILE);
+  if (found !== undefined && createHash('sha512').update(found).digest('hex') === sent?.sha512) return;
+  throw new TsbuilderError(
+    'TSB_CONTENT_CHANGED',
+    `${target.name}: ${INDEX_FILE} ${found === undefined ? 'is not there' : 'is another one'} after it was sent`,
+    { hint: 'Something else writes there. See what it is, then run the command again.' },
+  );
 }
 
 /** Names that `repo add` gives; others belong to somebody else. */

@@ -21,7 +21,7 @@ export interface PublishTarget {
   readonly name: string;
   /** Those of `files` that it does not have, or has with other content. */
   missing(files: readonly PublishedFile[], options: TargetOptions): Promise<PublishedFile[]>;
-  /** Puts `files` there in order, each in place at once. */
+  /** Puts `files` there, in any order; each appears whole, and all are in place when it returns. */
   send(files: readonly PublishedFile[], options: TargetOptions): Promise<void>;
   /** The names in its folder; none where it does not exist yet. */
   list(options: TargetOptions): Promise<string[]>;

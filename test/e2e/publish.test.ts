@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { run } from '../helpers/disk.js';
+import { type Desk, failureOf, litter, newDesk, resultOf } from '../helpers/e2e.js';
+import { type Gnupg, newGnupg } from '../helpers/gnupg.js';
+import { type S3Server, startS3Server } from '../helpers/s3-server.js';
+import { SMALL_DEBIAN, fsckOn, makeSystemDisk } from '../helpers/system-disk.js';
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
+let desk: Desk;
+let gnupg: Gnupg;
+let server: S3Server;
+let disk: string;
+let fingerprint: string;
+beforeAll(async () => {
+  [desk, gnupg, server] = await Promise.all([newDesk(), newGnupg(), startS3Server()]);
+  disk = makeSystemDisk(SMALL_DEBIAN);
+  ({ fingerprint } = resultOf(await desk.run(['repo', 'init', repo(), '--json'])) as { fingerprint: string });
+  resultOf(await desk.run(['repo', 'add', repo(), disk, 'small', '--json']));
+});
+afterAll(async () => {
+  await Promise.all([desk, gnupg, server].map((one) => one[Symbol.asyncDispose]()));
+});
+
+const repo = (): string => desk.file('repo');
+const words = (folder: string): string[] => [
+  ...['repo', 'publish', repo(), `s3://${server.bucket}/${folder}`],
+  ...['--endpoint', server.endpoint, '--url', `${server.publicUrl}/${folder}`],
+];
+
+it('what is published in a bucket is what tsbuilder builds from, and virt-builder lists', async () => {
+  const outcome = await desk.run([...words('all'), '--json'], { env: server.env });
+  expect(resultOf(outcome)).toMatchObject({ templates: 1, fingerprint, unchanged: 0 });
+  // Nothing but our own lines: no notices of the client library.
+  expect(outcome.stderr).not.toContain('AWS');
+  const page = await (await fetch(`${server.publicUrl}/all/index.html`)).text();
+  expect(page).toContain(`--source ${server.publicUrl}/all/index.asc`);
+
+  writeFileSync(desk.file('key.asc'), await (await fetch(`${server.publicUrl}/all/key.asc`)).text());
+  const source = ['--source', `${server.publicUrl}/all/index.asc`, '--key', desk.file('key.asc')];
+  const built = desk.file('built.img');
+  resultOf(await desk.run(['small', ...source, '--fingerprint', fingerprint, '-o', built, '--json']));
+  expect(() => fsckOn(built, 1)).not.toThrow();
+  rmSync(built);
+
+  const copy = desk.file('copy');
+  mkdirSync(copy);
+  server.s3cmd(['sync', `s3://${server.bucket}/all/`, `${copy}/`]);
+  gnupg.gpg(['--import', join(copy, 'key.asc')]);
+  const folder = mkdtempSync(join(tmpdir(), 'tsb-vb-'));
+  const env = [`GNUPGHOME=${gnupg.home}`, `XDG_CONFIG_HOME=${folder}`, `VIRT_BUILDER_DIRS=${folder}`];
+  const list = [
+    'virt-builder',
+    '--list',
+    '--list-format',
+    'json',
+    '--fingerprint',
+    fingerprint,
+    '--no-cache',
+  ];
+  const said = run('env', [...env, ...list, '--source', `file://${copy}/index.asc`]);
+  expect((JSON.parse(said) as { templates: object[] }).templates).toMatchObject([{ 'os-version': 'small' }]);
+  rmSync(folder, { recursive: true });
+  rmSync(copy, { recursive: true });
+});
+
+it('an interrupted upload leaves the index that was there, and nothing else', async () => {
+  resultOf(await desk.run([...words('stopped'), '--json'], { env: server.env }));
+  const before = server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`]);
+  const noise = desk.file('noise');
+  writeFileSync(noise, randomBytes(20 * 1024 ** 2));
+  const add = ['repo', 'add', repo(), noise, 'noise', '--arch', 'x86_64', '--preset', '0', '--json'];
+  resultOf(await desk.run(add));
+  const { child, ended } = desk.start([...words('stopped'), '--no-page', '--json'], { env: server.env });
+  await untilUploading('stopped/noise');
+  child.kill('SIGINT');
+  expect(failureOf(await ended).summary).toBe('130 TSB_INTERRUPTED');
+  expect(uploads()).not.toContain('noise');
+  expect(server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`])).toBe(before);
+  const left = await litter(desk, ['repo', 'noise', 'key.asc']);
+  expect(left.filter((name) => !name.startsWith('sha512/'))).toEqual([]);
+});
+
+/** Waits until an upload in parts has begun. */
+async function untilUploading(prefix: string): Promise<void> {
+  const credentials = { accessKeyId: 'test:writer', secretAccessKey: 'secret' };
+  const { endpoint, bucket } = server;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix });
+  const look = async () => expect((await client.send(list)).Uploads ?? []).toHaveLength(1);
+  await vi.waitFor(look, { timeout: 60_000, interval: 20 });
+}
+
+const uploads = (): string => server.s3cmd(['multipart', `s3://${server.bucket}`]);
