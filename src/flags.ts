@@ -76,7 +76,7 @@ export const jobsFlag = Flags.integer({
   helpValue: 'N',
   min: 1,
   max: 256,
-  description: 'decode N blocks at once (default: one per CPU)',
+  description: 'decode N blocks at once (default: one more than CPUs)',
 });
 
 /** Where templates come from and what is trusted: shared by every command that reads indexes. */

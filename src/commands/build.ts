@@ -159,10 +159,10 @@ export default class Build extends BaseCommand<typeof Build> {
     const { planBuild } = await import('../build/plan-build.js');
     const { templateOrRecipe } = await import('../build/template-or-recipe.js');
     const { assertFormat } = await import('../image/convert-image.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { customizeWork } = await import('../ui/customize-work.js');
     const { flags, progress, signal } = this;
-    const jobs = clampJobs(flags.jobs ?? defaultJobs());
+    const jobs = decodeJobs(flags.jobs);
     const work = await customizeWork(this.tokens, flags);
     await assertCustomizable(work, signal);
     const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {

@@ -48,7 +48,7 @@ export default class Cp extends BaseCommand<typeof Cp> {
   protected override async execute(): Promise<unknown> {
     const { assertTargetOptions } = await import('../build/content-target.js');
     const { runCopy } = await import('../serve/run-copy.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { templateQuery } = await import('../ui/template-query.js');
     const { flags, args, progress, signal } = this;
@@ -69,7 +69,7 @@ export default class Cp extends BaseCommand<typeof Cp> {
       requireVerified: flags['require-verified'],
       templates: templateQuery(flags, this),
       http: { connections: flags.connections },
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       progress,
       signal,
     });

@@ -47,7 +47,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
   protected override async execute(): Promise<unknown> {
     const { withCloudInitDisk } = await import('../build/cloud-init-disk.js');
     const { runCustomize } = await import('../build/customize-in-place.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { formatCustomizeSummary } = await import('../ui/customize-summary.js');
     const { customizeWork } = await import('../ui/customize-work.js');
     const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
@@ -57,7 +57,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
       throw nothingToDo(flags['cloud-init-disk']);
     }
     const { output, force, backup } = flags;
-    const jobs = clampJobs(flags.jobs ?? defaultJobs());
+    const jobs = decodeJobs(flags.jobs);
     const format = flags['input-format'];
     const request = { disk: args.disk, format, output, force, backup, work, jobs };
     if (flags['dry-run']) return this.plan(request);

@@ -108,7 +108,7 @@ and may hold other files; none of theirs is hidden. Unmount with tsbuilder umoun
 
   private async request(progress: Progress): Promise<Omit<MountRequest, 'log' | 'onReady' | 'signal'>> {
     const { defaultCacheBytes } = await import('../serve/cache-bytes.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { templateQuery } = await import('../ui/template-query.js');
     const { args, flags, signal } = this;
     return {
@@ -120,7 +120,7 @@ and may hold other files; none of theirs is hidden. Unmount with tsbuilder umoun
       open: {
         cacheBytes: flags['cache-size'] ? resolveSize(flags['cache-size'], 0) : defaultCacheBytes(),
         spill: flags['cache-file'],
-        jobs: clampJobs(flags.jobs ?? defaultJobs()),
+        jobs: decodeJobs(flags.jobs),
         partition: flags.partition,
         format: flags.format,
         templates: templateQuery(flags, { progress, signal }),

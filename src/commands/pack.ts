@@ -58,7 +58,7 @@ export default class Pack extends BaseCommand<typeof Pack> {
 
   protected override async execute(): Promise<unknown> {
     const { runPack } = await import('../publish/run-pack.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { encodeJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
     const { preset, check, sparsify, verify, force } = flags;
@@ -67,7 +67,7 @@ export default class Pack extends BaseCommand<typeof Pack> {
       input: args.disk,
       output: args.out,
       blockSize: flags['block-size'] ? resolveSize(flags['block-size'], 0) : DEFAULT_BLOCK,
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: encodeJobs(flags.jobs),
     });
     if (!flags.quiet) {
       const { output, packedSize, size, freed } = result;

@@ -35,7 +35,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
 
   protected override async execute(): Promise<unknown> {
     const { runRepack } = await import('../build/run-repack.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { encodeJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
     const result = await runRepack({
@@ -43,7 +43,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
       output: args.out,
       blockSize: flags['block-size'] ? resolveSize(flags['block-size'], 0) : DEFAULT_BLOCK,
       preset: flags.preset,
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: encodeJobs(flags.jobs),
       force: flags.force,
       verify: flags.verify,
       progress,

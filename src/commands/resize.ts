@@ -41,7 +41,7 @@ export default class Resize extends BaseCommand<typeof Resize> {
 
   protected override async execute(): Promise<unknown> {
     const { runResize } = await import('../build/run-resize.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { formatResizePlan, summarizeResizePlan } = await import('../resize/format-plan.js');
     const { flags, args, signal, progress } = this;
     const result = await runResize({
@@ -52,7 +52,7 @@ export default class Resize extends BaseCommand<typeof Resize> {
       format: flags.format,
       expand: flags.expand,
       lvexpand: flags.lvexpand,
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       force: flags.force,
       sync: flags.sync,
       dryRun: flags['dry-run'],

@@ -157,7 +157,7 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
   private async request(): Promise<Omit<ServeRequest, 'onReady' | 'onStatsWanted'>> {
     const { planExports } = await import('../serve/exports.js');
     const { defaultCacheBytes } = await import('../serve/cache-bytes.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { templateQuery } = await import('../ui/template-query.js');
     const { flags, progress, signal } = this;
     const json = this.jsonEnabled();
@@ -170,7 +170,7 @@ TMPDIR changes; they have no names, and their space is free again at the end.`;
       cow: flags.cow,
       cacheBytes: flags['cache-size'] ? resolveSize(flags['cache-size'], 0) : defaultCacheBytes(),
       cacheFile: flags['cache-file'],
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       requireVerified: flags['require-verified'],
       templates: templateQuery(flags, this),
       arch: flags.arch,

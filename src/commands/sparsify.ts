@@ -38,7 +38,7 @@ export default class Sparsify extends BaseCommand<typeof Sparsify> {
 
   protected override async execute(): Promise<unknown> {
     const { runSparsify } = await import('../publish/run-sparsify.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { formatSparsifySummary } = await import('../ui/sparsify-summary.js');
     const { flags, args, signal, progress } = this;
     const result = await runSparsify({
@@ -49,7 +49,7 @@ export default class Sparsify extends BaseCommand<typeof Sparsify> {
       ignore: flags.ignore,
       dryRun: flags['dry-run'],
       force: flags.force,
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       progress,
       signal,
     });

@@ -38,7 +38,7 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
   protected override async execute(): Promise<unknown> {
     const { assertTargetOptions } = await import('../build/content-target.js');
     const { defaultUnpackedName, runUnpack } = await import('../build/run-unpack.js');
-    const { clampJobs, defaultJobs } = await import('../io/native.js');
+    const { decodeJobs } = await import('../io/native.js');
     const { formatSize } = await import('../io/format-size.js');
     const { flags, args, signal, progress } = this;
     const output = args.out ?? defaultUnpackedName(args.src);
@@ -53,7 +53,7 @@ export default class Unxz extends BaseCommand<typeof Unxz> {
       input: args.src,
       output,
       format: flags.format,
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       force: flags.force,
       sync: flags.sync,
       compress: flags.compress,

@@ -3,7 +3,7 @@ import { TsbuilderError, messageOf } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { exec } from '../io/exec.js';
 import { openFileSource, readFully } from '../io/file-source.js';
-import { defaultJobs } from '../io/native.js';
+import { encodeJobs } from '../io/native.js';
 import { forEachParallel } from '../io/parallel.js';
 import { noFlushEnv } from '../io/quiet-flush.js';
 import type { DiskWriter } from './disk-writer.js';
@@ -114,7 +114,7 @@ async function copyInOrder(raw: RawInput, writer: Qcow2Writer, options: ConvertO
         turn.end();
       }
     },
-    { jobs: options.jobs ?? defaultJobs(), signal: options.signal },
+    { jobs: encodeJobs(options.jobs), signal: options.signal },
   );
 }
 
@@ -149,7 +149,7 @@ export async function convertToRaw(
   await using file = await openFileSource(qcow2Path);
   await using disk = await openQcow2Source(file, options.signal);
   await using writer = await openRawWriter(outPath, disk.size);
-  const jobs = options.jobs ?? defaultJobs();
+  const jobs = encodeJobs(options.jobs);
   for await (const extent of disk.extents(options.signal)) {
     if (!extent.data) continue;
     await forEachParallel(
@@ -194,7 +194,7 @@ async function openForCopy(path: string): Promise<RawInput> {
 }
 
 async function copyData(raw: RawInput, writer: DiskWriter, options: ConvertOptions): Promise<void> {
-  const jobs = options.jobs ?? defaultJobs();
+  const jobs = encodeJobs(options.jobs);
   const buffers: Buffer[] = [];
   await forEachParallel(
     chunks(dataRanges(raw.handle.fd, raw.size), CHUNK),

@@ -1,5 +1,5 @@
 import { writeError } from '../io/free-space.js';
-import { defaultJobs } from '../io/native.js';
+import { encodeJobs } from '../io/native.js';
 import { createClusterAllocator } from './cluster-allocator.js';
 import { createClusterMap } from './cluster-map.js';
 import { type DiskWriter, assertInside } from './disk-writer.js';
@@ -63,7 +63,7 @@ export async function openQcow2Writer(
     map: createClusterMap(),
     allocator: createClusterAllocator(geometry.clusterSize),
   };
-  const packed = codec && createPackedClusters(file, codec, options.jobs ?? defaultJobs());
+  const packed = codec && createPackedClusters(file, codec, encodeJobs(options.jobs));
   return qcow2Writer(file, { size, packed, compression: options.compress ?? 'zlib' });
 }
 

@@ -1,5 +1,5 @@
 import { TsbuilderError } from '../errors.js';
-import { clampJobs, defaultJobs } from '../io/native.js';
+import { decodeJobs } from '../io/native.js';
 import type { Progress } from '../progress.js';
 import { parseImagePart } from '../serve/image-part.js';
 import type { LookRequest } from '../serve/run-look.js';
@@ -36,7 +36,7 @@ export function lookRequest(
     src,
     partition: partition ?? flags.partition,
     open: {
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: decodeJobs(flags.jobs),
       format: flags.format,
       requireVerified: flags['require-verified'],
       arch: flags.arch,

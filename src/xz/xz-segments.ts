@@ -1,6 +1,6 @@
 import { isAllZero } from '../io/all-zero.js';
 import type { ByteSource } from '../io/byte-source.js';
-import { defaultJobs } from '../io/native.js';
+import { decodeJobs } from '../io/native.js';
 import type { DecodeSegmentOptions, SegmentedContent } from '../io/segments.js';
 import type { XzBlock, XzIndex } from './block-table.js';
 import type { BlockVerifier } from './block-verifier.js';
@@ -123,7 +123,7 @@ class DecoderPool {
       }
     } finally {
       await slices.return();
-      if (this.#closed || this.#idle.length >= defaultJobs()) decoder[Symbol.dispose]();
+      if (this.#closed || this.#idle.length >= decodeJobs()) decoder[Symbol.dispose]();
       else this.#idle.push(decoder);
     }
   }

@@ -1,5 +1,5 @@
 import type { ByteSource } from '../io/byte-source.js';
-import { defaultJobs } from '../io/native.js';
+import { decodeJobs } from '../io/native.js';
 import type { SegmentedContent } from '../io/segments.js';
 import { segmentTable } from '../io/segment-table.js';
 import { type FrameInput, decodeFrame } from './decode-frame.js';
@@ -66,7 +66,7 @@ class IdleDecoders {
     try {
       yield* decodeFrame(decoder, input);
     } finally {
-      if (this.#closed || this.#idle.length >= defaultJobs()) decoder[Symbol.dispose]();
+      if (this.#closed || this.#idle.length >= decodeJobs()) decoder[Symbol.dispose]();
       else this.#idle.push(decoder);
     }
   }

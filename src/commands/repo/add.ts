@@ -67,7 +67,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     const { addDisk } = await import('../../publish/repo/add-template.js');
     const { repositorySigners } = await import('../../publish/repo/open-signers.js');
     const { readNotes } = await import('../../ui/read-notes.js');
-    const { clampJobs, defaultJobs } = await import('../../io/native.js');
+    const { encodeJobs } = await import('../../io/native.js');
     const { args, flags, progress, signal } = this;
     const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, alias: aliases } = flags;
     const signers = await repositorySigners(args.dir, signerRequest(flags, signal));
@@ -88,7 +88,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
       },
       blockSize: flags['block-size'] ? resolveSize(flags['block-size'], 0) : DEFAULT_BLOCK,
       ...{ preset, sparsify, check: 'crc64' },
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: encodeJobs(flags.jobs),
       dryRun: flags['dry-run'],
       progress,
       signal,

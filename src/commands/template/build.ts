@@ -37,7 +37,7 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
     const { loadRecipe } = await import('../../build/template/recipe.js');
     const { runTemplateBuild } = await import('../../build/template/build.js');
     const { dataFolder } = await import('../../index-repo/user-folders.js');
-    const { clampJobs, defaultJobs } = await import('../../io/native.js');
+    const { encodeJobs } = await import('../../io/native.js');
     const { formatSize } = await import('../../io/format-size.js');
     const { args, flags, progress, signal } = this;
     const recipe = await loadRecipe(args.recipe, { layout: flags.layout });
@@ -45,7 +45,7 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
       recipe,
       dataDir: dataFolder(),
       mirrors: { mirror: flags.mirror, securityMirror: flags['security-mirror'] },
-      jobs: clampJobs(flags.jobs ?? defaultJobs()),
+      jobs: encodeJobs(flags.jobs),
       progress,
       signal,
     });
