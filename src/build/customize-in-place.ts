@@ -2,7 +2,7 @@ import { lstat, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { convertImage } from '../image/convert-image.js';
 import { type DescribedStage, describeStages } from '../customize/plan-customize.js';
-import { type DiskLock, lockDisk } from '../io/disk-lock.js';
+import type { DiskLock } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
 import { assertChangeable } from './assert-changeable.js';
@@ -10,6 +10,7 @@ import { assertCustomizable } from './assert-customizable.js';
 import { assertNotInput } from './assert-not-input.js';
 import { assertOutputName } from './assert-output-name.js';
 import { findSystems, findSystemsIn, systemMeant } from './choose-root.js';
+import { claimDisk } from './claim-disk.js';
 import {
   type CustomizeDone,
   type CustomizeMeans,
@@ -64,7 +65,7 @@ export async function runCustomize(
 ): Promise<CustomizeResult> {
   await assertCustomizable(request.work, means.signal);
   const path = await diskFile(request.disk, 'customised');
-  await using lock = await lockDisk(path);
+  await using lock = await claimDisk(path);
   const kind = await imageKind(path, { format: request.format, signal: means.signal });
   await assertPlace(path, kind, request);
   const itself = mayChangeItself(kind, request)

@@ -5,21 +5,27 @@ import { jobsFlag } from '../flags.js';
 export default class Sparsify extends BaseCommand<typeof Sparsify> {
   static override summary = 'Make the free space of a disk take no room: in a copy, or in place.';
   static override description =
-    'Free blocks of ext2/3/4 and FAT, swap space, unused LVM extents and gaps between partitions become holes; files, UUIDs and labels stay as they are. What is encrypted, damaged, not cleanly unmounted or not known is left and told. Without --in-place the disk is only read.';
+    'Free blocks of ext2/3/4 and FAT, swap space, unused LVM extents and gaps between partitions become holes, and with libguestfs what is free in XFS, btrfs and NTFS; files, UUIDs and labels stay as they are. A block device is told in place which blocks it need not keep. What is encrypted, damaged, not cleanly unmounted or not known is left and told. Without --in-place the disk is only read.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> disk.img sparse.img',
     '<%= config.bin %> <%= command.id %> disk.img --in-place',
     '<%= config.bin %> <%= command.id %> disk.qcow2 sparse.img --format raw --ignore 3',
-    '<%= config.bin %> <%= command.id %> disk.img --in-place --dry-run',
+    '<%= config.bin %> <%= command.id %> disk.img --dry-run',
+    '<%= config.bin %> <%= command.id %> /dev/vg/machine --in-place',
   ];
   static override args = {
-    disk: Args.string({ description: 'raw or qcow2 disk in a file', required: true, ignoreStdin: true }),
+    disk: Args.string({
+      description: 'raw or qcow2 disk, or block device',
+      required: true,
+      ignoreStdin: true,
+    }),
     out: Args.string({ description: 'new disk', ignoreStdin: true }),
   };
   static override flags = {
     'in-place': Flags.boolean({
       default: false,
-      description: 'change DISK itself (a qcow2 image is replaced when the new one is complete)',
+      description:
+        'change DISK itself (a qcow2 image is replaced when the new one is complete; a device discards)',
     }),
     format: Flags.string({
       helpValue: 'raw|qcow2|vmdk|vdi|vhdx|vpc',

@@ -1,15 +1,13 @@
-import { isAbsolute, resolve } from 'node:path';
-import { TsbuilderError, messageOf } from '../errors.js';
-import { LAUNCH_HINT, assertGuestfish, guestfishEnvironments, openGuestfishFolder } from '../io/guestfish.js';
+import { assertGuestfish, openGuestfishFolder } from '../io/guestfish.js';
 import { assertRunnable } from './assert-runnable.js';
 import { applianceGuest } from './appliance-guest.js';
 import { type ApplianceBase, openApplianceBase } from './appliance-base.js';
 import { type ApplianceChannel, openChannel } from './appliance-channel.js';
+import { type GuestfishCommand, hostPath, launchAppliance } from './appliance-launch.js';
 import { mountGuest } from './appliance-mounts.js';
 import { runScript } from './appliance-run.js';
 import type { ApplianceOptions, ApplianceSession } from './appliance-session.js';
-import { type GuestfishShell, openGuestfishShell } from './appliance-shell.js';
-import { toByteString } from './byte-path.js';
+import type { GuestfishShell } from './appliance-shell.js';
 import { inspectGuest } from './inspect.js';
 import type { AbsentMount } from './mounted/mount.js';
 import { guestFiles } from './read-files.js';
@@ -32,7 +30,11 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
   try {
     const channel = await openChannel(folder.path);
     resources.unshift(channel);
-    const shell = await launch(options, folder.path, channel);
+    const shell = await launchAppliance(drives(options, channel), {
+      folder: folder.path,
+      progress: options.progress,
+      signal: options.signal,
+    });
     resources.unshift(shell);
     const absent = await mountGuest(shell, options);
     return await sessionOver(shell, { options, channel, folder: folder.path, absent, resources });
@@ -42,39 +44,8 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
   }
 }
 
-async function launch(
-  options: ApplianceOptions,
-  folder: string,
-  channel: ApplianceChannel,
-): Promise<GuestfishShell> {
-  using _ = options.progress.step('Starting the libguestfs appliance');
-  let failure: unknown;
-  for (const env of await guestfishEnvironments(folder)) {
-    const shell = openGuestfishShell(env, options.signal);
-    try {
-      for (const [command, ...words] of drives(options, channel)) await shell.send(command, ...words);
-      failure = await shell.send('run').then(() => undefined, launchError);
-      if (failure === undefined) return shell;
-    } catch (error) {
-      await shell[Symbol.asyncDispose]();
-      throw error;
-    }
-    await shell[Symbol.asyncDispose]();
-    options.signal?.throwIfAborted();
-  }
-  throw failure;
-}
-
-function launchError(error: unknown): TsbuilderError {
-  return new TsbuilderError(
-    'TSB_TOOL_FAILED',
-    `the libguestfs appliance does not start: ${messageOf(error)}`,
-    { hint: LAUNCH_HINT, cause: error },
-  );
-}
-
 /** Commands before `run`. */
-function drives(options: ApplianceOptions, channel: ApplianceChannel): (readonly [string, ...string[]])[] {
+function drives(options: ApplianceOptions, channel: ApplianceChannel): GuestfishCommand[] {
   const cache = options.sync === true ? [] : ['cachemode:unsafe'];
   const { sectorSize = 512, format = 'raw', attach = [] } = options;
   const blocks = sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
@@ -91,14 +62,7 @@ function drives(options: ApplianceOptions, channel: ApplianceChannel): (readonly
   ];
 }
 
-function command(name: string, ...words: string[]): [string, ...string[]] {
-  return [name, ...words];
-}
-
-/** Of a path that does not begin with a slash, guestfish could think that it is a URI. */
-function hostPath(path: string): string {
-  return toByteString(isAbsolute(path) ? path : resolve(path));
-}
+const command = (...words: GuestfishCommand): GuestfishCommand => words;
 
 async function sessionOver(
   shell: GuestfishShell,

@@ -10,15 +10,48 @@ import { readMounts, unescapeOctal } from '../io/mounts.js';
  * @throws TSB_OUTPUT_UNUSABLE saying what uses it
  */
 export async function assertUnused(path: string): Promise<void> {
-  const device = await deviceNumber(path);
+  const use = await useOfDevice(await deviceNumber(path));
+  if (use === undefined) return;
+  throw new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${path}: ${use}`, {
+    hint: 'Writing a disk there would destroy what is on it. Release it first, if that is what you want.',
+  });
+}
+
+/**
+ * What uses a disk: a block device, or a file by way of a loop device ("is mounted on /mnt"). Undefined when nothing is known to.
+ */
+export async function findUse(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isBlockDevice()) return useOfDevice(formatDevice(found.rdev));
+  for (const loop of await loopsOver(path)) {
+    const number = await readText(`/sys/block/${loop}/dev`);
+    const use = number === undefined ? undefined : await useOfDevice(number.trim());
+    if (use !== undefined) return `is /dev/${loop}, which ${use}`;
+  }
+  return undefined;
+}
+
+async function useOfDevice(device: string): Promise<string | undefined> {
   for (const number of [device, ...(await partitionsOf(device))]) {
     const use = (await mountOf(number)) ?? (await swapOf(number)) ?? (await holderOf(number));
-    if (use === undefined) continue;
-    const what = number === device ? '' : `its partition ${await nameOf(number)} `;
-    throw new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${path}: ${what}is ${use}`, {
-      hint: 'Writing a disk there would destroy what is on it. Release it first, if that is what you want.',
-    });
+    if (use !== undefined)
+      return number === device ? `is ${use}` : `its partition ${await nameOf(number)} is ${use}`;
   }
+  return undefined;
+}
+
+/** The loop devices whose content is the file `path`. */
+async function loopsOver(path: string): Promise<string[]> {
+  const real = await realpath(path).catch(() => path);
+  const loops = (await readdir('/sys/block').catch(() => [])).filter((name) => name.startsWith('loop'));
+  const files = await Promise.all(loops.map((name) => readText(`/sys/block/${name}/loop/backing_file`)));
+  return loops.filter((_, index) => files[index]?.replace(/\n$/, '') === real);
+}
+
+/** Where the kernel tells of the block device `path` in /sys, without links. @throws TSB_OUTPUT_UNUSABLE when it is none */
+export async function deviceFolder(path: string): Promise<string> {
+  const folder = `/sys/dev/block/${await deviceNumber(path)}`;
+  return realpath(folder).catch(() => folder);
 }
 
 /** `MAJOR:MINOR` of the block device `path`. */

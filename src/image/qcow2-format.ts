@@ -83,6 +83,13 @@ export function decodeMapping(entry: bigint, clusterBits: number): Mapping {
   return offset === 0 || entry & ZERO_FLAG ? { kind: 'none' } : { kind: 'plain', offset };
 }
 
+/** What the L2 entry of an image over another one says of its cluster: nothing, that it reads as zeros, or that it was written. */
+export function overlayState(entry: bigint): 'below' | 'zero' | 'written' {
+  if (entry & COMPRESSED) return 'written';
+  if (entry & ZERO_FLAG) return 'zero';
+  return (entry & OFFSET_MASK) === 0n ? 'below' : 'written';
+}
+
 /** First bit of the sector count in a compressed cluster's entry. */
 function packedShift(clusterBits: number): bigint {
   return BigInt(62 - (clusterBits - 8));

@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { isLockedByOthers, lockShared } from './libc.js';
 
@@ -19,21 +20,16 @@ export interface DiskLock extends AsyncDisposable {
 }
 
 /**
- * Makes sure that no running machine uses the disk image `path`, and keeps QEMU from starting one on it meanwhile. Where locks
- * cannot be asked for, only changes are noticed.
+ * Makes sure that no running machine uses the disk image or block device `path`, and keeps QEMU from starting one on it meanwhile. A device is
+ * kept from the kernel too (mounting it, adding it to a RAID). Where locks cannot be asked for, only changes are noticed.
  *
  * @throws TSB_NOT_FOUND when it cannot be opened, TSB_LOCKED when it is in use
  */
 export async function lockDisk(path: string): Promise<DiskLock> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    const reason = errnoOf(error) === 'ENOENT' ? 'no such file' : `cannot be opened: ${messageOf(error)}`;
-    throw new TsbuilderError('TSB_NOT_FOUND', `${path}: ${reason}`, { cause: error });
-  });
+  const handle = await openToLock(path);
   if (isLockedByOthers(handle.fd) === true) {
     await handle.close();
-    throw new TsbuilderError('TSB_LOCKED', `${path}: is in use`, {
-      hint: 'Shut the virtual machine down, or end the program that uses it.',
-    });
+    throw inUse(path);
   }
   for (const range of [READS, NOBODY_WRITES]) lockShared(handle.fd, range);
   const before = await handle.stat({ bigint: true });
@@ -48,4 +44,23 @@ export async function lockDisk(path: string): Promise<DiskLock> {
     },
     [Symbol.asyncDispose]: () => handle.close(),
   };
+}
+
+async function openToLock(path: string): Promise<FileHandle> {
+  try {
+    const isDevice = (await stat(path)).isBlockDevice();
+    // On a block device O_EXCL without O_CREAT means: fail when the kernel itself uses it, and keep it from that.
+    return await open(path, isDevice ? constants.O_RDONLY | constants.O_EXCL : constants.O_RDONLY);
+  } catch (error) {
+    if (errnoOf(error) === 'EBUSY') throw inUse(path, error);
+    const reason = errnoOf(error) === 'ENOENT' ? 'no such file' : `cannot be opened: ${messageOf(error)}`;
+    throw new TsbuilderError('TSB_NOT_FOUND', `${path}: ${reason}`, { cause: error });
+  }
+}
+
+function inUse(path: string, cause?: unknown): TsbuilderError {
+  return new TsbuilderError('TSB_LOCKED', `${path}: is in use`, {
+    hint: 'Shut the virtual machine down, or end the program that uses it.',
+    cause,
+  });
 }

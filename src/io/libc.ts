@@ -12,6 +12,7 @@ const RENAME_EXCHANGE = 2;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const BLKGETSIZE64 = 0x80081272;
+const BLKDISCARD = 0x1277;
 const BLKZEROOUT = 0x127f;
 const F_OFD_GETLK = 36;
 const F_OFD_SETLK = 37;
@@ -86,13 +87,29 @@ export function blockDeviceBytes(fd: number): number | undefined {
 }
 
 /** Writes zeros to sectors of a block device in the kernel. `offset` and `length` are whole sectors. False as `punchHole`. */
-export async function zeroBlockDevice(fd: number, offset: number, length: number): Promise<boolean> {
+export function zeroBlockDevice(fd: number, offset: number, length: number): Promise<boolean> {
+  return controlRange(fd, BLKZEROOUT, { offset, length });
+}
+
+/**
+ * Tells a block device that sectors are not needed; what is read there afterwards may be anything. Returns false where the device cannot be
+ * told, and as `zeroBlockDevice`.
+ */
+export function discardBlockDevice(fd: number, offset: number, length: number): Promise<boolean> {
+  return controlRange(fd, BLKDISCARD, { offset, length });
+}
+
+async function controlRange(
+  fd: number,
+  request: number,
+  { offset, length }: { offset: number; length: number },
+): Promise<boolean> {
   const libc = getLibc();
   if (!libc) return false;
   const range = Buffer.alloc(16);
   range.writeBigUInt64LE(BigInt(offset), 0);
   range.writeBigUInt64LE(BigInt(length), 8);
-  return (await libc.ioctl.inPool([fd, BLKZEROOUT, range])) === 0;
+  return (await libc.ioctl.inPool([fd, request, range])) === 0;
 }
 
 /**

@@ -2,7 +2,13 @@ import { totalLength } from '../build/disk-fill.js';
 import type { DiskSource } from '../io/disk-source.js';
 import { type Range, endOf } from '../probe/range.js';
 import type { XzIndex } from '../xz/xz-index.js';
-import { type DiskRegion, type DiskSurvey, freeRanges, surveyDisk } from './free/disk-survey.js';
+import {
+  type DiskRegion,
+  type DiskSurvey,
+  freeRanges,
+  piecesByName,
+  surveyDisk,
+} from './free/disk-survey.js';
 import { overlaps } from './free/outside-free.js';
 
 /** A filesystem, a volume, or another stretch of a disk. Bytes. */
@@ -63,18 +69,6 @@ export async function readUsage(
   const blocks = index && blocksOf(index);
   const regions = piecesByName(survey).map((pieces) => usageOf(pieces, { data, blocks }));
   return { size: disk.size, table: survey.table, survey, regions, data, free, blocks };
-}
-
-/** The regions of a disk, those of one name together: a volume in pieces, the tables, the gaps. */
-export function piecesByName({ regions }: DiskSurvey): DiskRegion[][] {
-  const groups = new Map<string, DiskRegion[]>();
-  for (const region of regions) {
-    const key = JSON.stringify([region.name, region.partition]);
-    const group = groups.get(key);
-    if (group) group.push(region);
-    else groups.set(key, [region]);
-  }
-  return [...groups.values()];
 }
 
 async function dataOf(disk: DiskSource, signal: AbortSignal | undefined): Promise<Range[]> {

@@ -9,11 +9,14 @@ import { type FileSource, openFileSource } from '../io/file-source.js';
 import type { Range } from '../probe/range.js';
 import { isXz } from '../xz/xz-index.js';
 import { isZstd } from '../zstd/frame-header.js';
+import type { SurveyedImage } from './free/ask-drivers.js';
 import { foreignFormat, openForeignDisk } from './foreign-disk.js';
 
 /** A disk that is to be packed. Disposing it closes the image. */
 export interface PackInput extends AsyncDisposable {
   readonly disk: ByteSource;
+  /** What it is read from. */
+  readonly image: SurveyedImage;
   /** Where it holds data, ascending. */
   readonly ranges: readonly Range[];
   /** What of the image is not in the disk: sentences. */
@@ -66,7 +69,14 @@ function assertNotCompressed(path: string, head: Uint8Array): void {
 
 async function openRaw(file: FileSource, signal: AbortSignal): Promise<PackInput> {
   const ranges = await rawRanges(file, signal);
-  return { disk: file, ranges, warnings: [], [Symbol.asyncDispose]: async () => file[Symbol.asyncDispose]() };
+  const image = { path: file.name, format: 'raw' } as const;
+  return {
+    disk: file,
+    image,
+    ranges,
+    warnings: [],
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+  };
 }
 
 /** Where a file has data; all of a device, which has no holes. */
@@ -90,7 +100,8 @@ async function openQcow2(file: FileSource, signal: AbortSignal): Promise<PackInp
     if (data) ranges.push({ offset, length });
   const { snapshots } = disk.info;
   const warnings = snapshots === 0 ? [] : [`${file.name}: its ${snapshots} snapshots are not packed`];
-  return { disk, ranges, warnings, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
+  const image = { path: file.name, format: 'qcow2' } as const;
+  return { disk, image, ranges, warnings, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
 }
 
 async function openForeign(

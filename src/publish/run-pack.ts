@@ -1,12 +1,13 @@
 import { assertNotInput } from '../build/assert-not-input.js';
+import { claimDisk } from '../build/claim-disk.js';
 import { type FillDisk, diskContent, subtractRanges, totalLength } from '../build/disk-fill.js';
 import { type PackOptions, type PackedFile, packXz, verifyPacked } from '../build/pack-xz.js';
 import { type ErrorCode, TsbuilderError } from '../errors.js';
-import { lockDisk } from '../io/disk-lock.js';
 import { openOutputFile } from '../io/output-file.js';
 import type { Range } from '../probe/range.js';
 import type { Progress } from '../progress.js';
 import { type XzPacking, assertPacking } from '../xz/encode-options.js';
+import { type AskOptions, askDrivers } from './free/ask-drivers.js';
 import { freeRanges, surveyDisk } from './free/disk-survey.js';
 import { type PackInput, openPackInput } from './pack-input.js';
 import { lookAgain } from './second-look.js';
@@ -60,10 +61,10 @@ export async function runPack(request: PackRequest): Promise<PackResult> {
   assertRequest(request);
   await assertNotInput(input, request.output, 'Choose another name for the output.');
   await using file = await openOutputFile(request.output, request);
-  await using lock = await lockDisk(input);
+  await using lock = await claimDisk(input);
   await using source = await openPackInput(input, { scratchFor: file.path, signal });
   const warnings = [...source.warnings];
-  const unused = request.sparsify ? await findUnused(source, { warnings, signal }) : [];
+  const unused = request.sparsify ? await findUnused(source, { warnings, progress, signal }) : [];
   for (const warning of warnings) progress.warn(warning);
   const ranges = subtractRanges(source.disk.size, source.ranges, unused);
   const options = { ...request, name: file.path };
@@ -99,11 +100,12 @@ const UNREMARKABLE = 4 * 1024 * 1024;
 
 /** What nothing on the disk uses. What had to be left is added to `warnings`. A disk that cannot be understood is used throughout. */
 async function findUnused(
-  { disk }: PackInput,
-  { warnings, signal }: { readonly warnings: string[]; readonly signal: AbortSignal },
+  { disk, image }: PackInput,
+  options: AskOptions & { readonly warnings: string[] },
 ): Promise<readonly Range[]> {
+  const { warnings, signal } = options;
   try {
-    const survey = await surveyDisk(disk, { signal });
+    const survey = await askDrivers(await surveyDisk(disk, { signal }), image, options);
     for (const { name, content, length, left } of survey.regions)
       if (left !== undefined && (content !== 'none' || length > UNREMARKABLE))
         warnings.push(`${name} (${content}) is packed whole: ${left}`);

@@ -2,18 +2,22 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assertNotInput } from '../build/assert-not-input.js';
 import { assertOutputName } from '../build/assert-output-name.js';
+import { claimDisk } from '../build/claim-disk.js';
 import { type DiskContent, openDiskContent } from '../build/disk-content.js';
 import { type ImageKind, imageKind } from '../build/disk-copy.js';
-import { diskFile } from '../build/disk-file.js';
+import { totalLength } from '../build/disk-fill.js';
+import { diskPlace } from '../build/disk-file.js';
 import { writeDisk } from '../build/write-disk.js';
 import { TsbuilderError } from '../errors.js';
 import { assertFormat, convertImage } from '../image/convert-image.js';
 import { openRawWriter } from '../image/raw-writer.js';
-import { type DiskLock, lockDisk } from '../io/disk-lock.js';
+import type { DiskLock } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { assertFreeSpace } from '../io/free-space.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
 import type { Progress } from '../progress.js';
+import { askDrivers } from './free/ask-drivers.js';
+import { assertCanDiscard, discardFree } from './free/discard-free.js';
 import { type DiskSurvey, freeRanges, surveyDisk } from './free/disk-survey.js';
 import { outsideFree } from './free/outside-free.js';
 import { punchFree } from './free/punch-free.js';
@@ -21,7 +25,7 @@ import { punchFree } from './free/punch-free.js';
 /** Which disk to make smaller, and how. */
 export interface SparsifyRequest {
   readonly input: string;
-  /** The new disk; undefined with `inPlace`. */
+  /** The new disk; undefined with `inPlace`, and in a dry run if need be. */
   readonly output?: string | undefined;
   readonly inPlace: boolean;
   /** Format of the new disk; default: that of the disk. */
@@ -41,22 +45,25 @@ export interface SparsifyResult {
   readonly survey: DiskSurvey;
   /** What nothing on the disk uses, whether it took room before or not. */
   readonly free: number;
-  /** What the disk's file occupied, and what the result does. */
-  readonly allocatedBefore: number;
+  /** What the disk's file occupied, and what the result does; of block devices it is not known. */
+  readonly allocatedBefore?: number | undefined;
   readonly allocatedAfter?: number | undefined;
+  /** What a block device was told not to be needed. */
+  readonly discarded?: number | undefined;
 }
 
 /**
- * Makes free space of a raw or qcow2 disk take no room: in a copy, or in the disk itself. A raw disk gets holes in place; a
- * qcow2 image is written anew and takes the place of the old one when it is complete.
+ * Makes free space of a raw or qcow2 disk take no room: in a copy, or in the disk itself. A raw disk gets holes in place, a block device is
+ * told what is not needed; a qcow2 image is written anew and takes the place of the old one when it is complete.
  *
  * @throws TSB_USAGE for arguments that contradict each other, TSB_LOCKED when the disk is in use, TSB_CONTENT_CHANGED when it is
- *   written to meanwhile, TSB_PARTITION_TABLE, and as writing disks
+ *   written to meanwhile, TSB_PARTITION_TABLE, TSB_OUTPUT_UNUSABLE for a device that cannot discard, and as writing disks
  */
 export async function runSparsify(request: SparsifyRequest): Promise<SparsifyResult> {
-  const { input, signal, ignore } = request;
+  const { input, signal, ignore, progress } = request;
   assertRequest(request);
-  const path = await diskFile(input, 'made sparse');
+  const place = await diskPlace(input);
+  const { path } = place;
   if (request.output !== undefined) {
     assertOutputName(request.output);
     await assertNotInput(
@@ -67,42 +74,52 @@ export async function runSparsify(request: SparsifyRequest): Promise<SparsifyRes
   }
   const kind = await imageKind(path, { signal });
   await assertFormat(request.format ?? kind.format);
-  await using lock = await lockDisk(path);
+  if (request.inPlace && place.kind === 'device') await assertDiscards(path, kind);
+  await using lock = await claimDisk(path);
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
-  const survey = await surveyDisk(content.disk, { ignore, signal });
+  const known = await surveyDisk(content.disk, { ignore, signal });
+  const survey = await askDrivers(known, { path, format: kind.format }, { progress, signal });
   const ranges = freeRanges(survey);
   const output = request.output ?? path;
-  const facts = {
-    output,
-    survey,
-    free: ranges.reduce((sum, { length }) => sum + length, 0),
-    allocatedBefore: await allocated(path),
-  };
+  const facts = { output, survey, free: totalLength(ranges), allocatedBefore: await allocated(path) };
   if (request.dryRun) return facts;
   for (const { name, left, content: what } of survey.regions)
-    if (left !== undefined && what !== 'none')
-      request.progress.warn(`${name} (${what}) is left as it is: ${left}`);
+    if (left !== undefined && what !== 'none') progress.warn(`${name} (${what}) is left as it is: ${left}`);
   await lock.assertUnchanged();
+  if (request.inPlace && place.kind === 'device')
+    return { ...facts, discarded: await discardFree(path, ranges, request) };
   if (request.inPlace && kind.format === 'raw') await punchFree(path, ranges, request);
   else await writeSparse(request, { path: output, content, ranges, kind, lock });
   return { ...facts, allocatedAfter: await allocated(output) };
 }
 
-function assertRequest({ inPlace, output, format }: SparsifyRequest): void {
-  if (inPlace === (output === undefined) && !(inPlace && format !== undefined)) return;
+function assertRequest({ inPlace, output, format, dryRun }: SparsifyRequest): void {
   const why = !inPlace
-    ? 'the new disk needs a name'
-    : output === undefined
-      ? '--in-place keeps the format'
-      : '--in-place takes no second disk';
+    ? output === undefined && !dryRun && 'the new disk needs a name'
+    : output !== undefined
+      ? '--in-place takes no second disk'
+      : format !== undefined && '--in-place keeps the format';
+  if (why === false) return;
   throw new TsbuilderError('TSB_USAGE', why, {
     hint: 'tsbuilder sparsify DISK OUT, or tsbuilder sparsify DISK --in-place',
   });
 }
 
-async function allocated(path: string): Promise<number> {
-  return (await stat(path)).blocks * 512;
+async function assertDiscards(path: string, kind: ImageKind): Promise<void> {
+  if (kind.format === 'raw') return assertCanDiscard(path);
+  throw new TsbuilderError(
+    'TSB_USAGE',
+    `${path}: holds a ${kind.format} image, which cannot be replaced in place`,
+    {
+      hint: 'Write a copy instead: tsbuilder sparsify DISK OUT',
+    },
+  );
+}
+
+async function allocated(path: string): Promise<number | undefined> {
+  const found = await stat(path);
+  return found.isBlockDevice() ? undefined : found.blocks * 512;
 }
 
 interface SparseWork {
@@ -118,8 +135,7 @@ async function writeSparse(request: SparsifyRequest, work: SparseWork): Promise<
   const { path, content, ranges, kind, lock } = work;
   const format = request.format ?? kind.format;
   await using output = await openOutputFile(path, { force: request.inPlace || request.force });
-  const free = ranges.reduce((sum, { length }) => sum + length, 0);
-  const needed = Math.min(content.estimatedAllocation, content.size - free);
+  const needed = Math.min(content.estimatedAllocation, content.size - totalLength(ranges));
   await assertFreeSpace(dirname(output.path), (format === 'raw' ? 1 : 2) * needed);
   await using scratch = format === 'raw' ? undefined : await openScratchFile(path);
   const raw = scratch?.tempPath ?? output.tempPath;

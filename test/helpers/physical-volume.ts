@@ -60,6 +60,8 @@ seqno = 1
 format = "lvm2"
 status = ["RESIZEABLE", "READ", "WRITE"]
 extent_size = ${MIB / 512}
+max_lv = 0
+max_pv = 0
 physical_volumes {
 ${physical.join('\n')}
 }

@@ -1,12 +1,15 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openFileSource } from '../../src/io/file-source.js';
+import * as libc from '../../src/io/libc.js';
 import { silentProgress } from '../../src/progress.js';
 import { freeRanges, surveyDisk } from '../../src/publish/free/disk-survey.js';
 import { type SparsifyRequest, runSparsify } from '../../src/publish/run-sparsify.js';
 import { MIB, makeDisk, makeSparse, patch, peek, run } from '../helpers/disk.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
+
+vi.mock('../../src/io/libc.js', { spy: true });
 
 /** A logical ext4, FAT and swap, junk in every free byte that may be taken, and some in those that may not. */
 function makeFullDisk(folder: string): string {
@@ -156,5 +159,91 @@ describe('runSparsify', () => {
     await expect(runSparsify(request(disk, { format: 'raw', inPlace: true }))).rejects.toMatchObject({
       code: 'TSB_USAGE',
     });
+  });
+
+  it('tells what is free of a disk alone, and changes nothing', async () => {
+    await using folder = await scratchFolder();
+    const disk = makeFullDisk(folder.path);
+    const bytes = readFileSync(disk);
+    const { free, allocatedAfter } = await runSparsify(request(disk, { dryRun: true }));
+    expect(free).toBeGreaterThan(40 * MIB);
+    expect(allocatedAfter).toBeUndefined();
+    expect(readFileSync(disk).equals(bytes)).toBe(true);
+  }, 30_000);
+});
+
+describe('runSparsify of a block device', () => {
+  let folder: Awaited<ReturnType<typeof scratchFolder>>;
+  let disk: string;
+  let device: string;
+  const undo: (() => void)[] = [];
+
+  beforeEach(async () => {
+    folder = await scratchFolder();
+    disk = join(folder.path, 'disk.img');
+    writeFileSync(disk, Buffer.alloc(16 * MIB, 0x5a));
+    run('mke2fs', ['-q', '-F', '-t', 'ext4', '-E', 'nodiscard', disk]);
+    device = attach(disk);
+  });
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) step();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  function attach(...args: string[]): string {
+    const path = run('losetup', ['--find', '--show', ...args]).trim();
+    undo.push(() => run('losetup', ['--detach', path]));
+    return path;
+  }
+
+  it('discards what is free in place', async () => {
+    const before = allocated(disk);
+    const { discarded, allocatedAfter } = await runSparsify(request(device, { inPlace: true }));
+    expect(discarded).toBeGreaterThan(10 * MIB);
+    expect(allocatedAfter).toBeUndefined();
+    expect(allocated(disk)).toBeLessThan(before - discarded! + MIB);
+    run('e2fsck', ['-fn', device]);
+  });
+
+  it('writes a copy', async () => {
+    const copy = join(folder.path, 'copy.img');
+    const bytes = readFileSync(device);
+    await runSparsify(request(device, { output: copy }));
+    expect(allocated(copy)).toBeLessThan(4 * MIB);
+    run('e2fsck', ['-fn', copy]);
+    expect(readFileSync(device).equals(bytes)).toBe(true);
+  });
+
+  it('refuses a device that cannot discard, and says why', async () => {
+    const readOnly = attach('--read-only', disk);
+    await expect(runSparsify(request(readOnly, { inPlace: true }))).rejects.toMatchObject({
+      code: 'TSB_OUTPUT_UNUSABLE',
+      message: `${readOnly}: the device is read-only`,
+    });
+    vi.mocked(libc.discardBlockDevice).mockResolvedValueOnce(false);
+    await expect(runSparsify(request(device, { inPlace: true }))).rejects.toMatchObject({
+      code: 'TSB_OUTPUT_UNUSABLE',
+      message: `${device}: the device does not support discarding`,
+    });
+  });
+
+  it('refuses a qcow2 image on a device in place', async () => {
+    run('qemu-img', ['create', '-q', '-f', 'qcow2', device, '8M']);
+    await expect(runSparsify(request(device, { inPlace: true }))).rejects.toMatchObject({
+      code: 'TSB_USAGE',
+    });
+  });
+
+  it('refuses a disk that is mounted, by its device and by its file', async () => {
+    const point = join(folder.path, 'mounted');
+    mkdirSync(point);
+    run('mount', [device, point]);
+    undo.push(() => run('umount', [point]));
+    for (const name of [device, disk])
+      for (const how of [{ inPlace: true }, { dryRun: true }, { output: join(folder.path, 'out') }])
+        await expect(runSparsify(request(name, how))).rejects.toMatchObject({
+          code: 'TSB_LOCKED',
+          message: expect.stringContaining(`is mounted on ${point}`) as string,
+        });
   });
 });

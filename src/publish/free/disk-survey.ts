@@ -2,6 +2,7 @@ import type { ByteSource } from '../../io/byte-source.js';
 import type { Range } from '../../probe/range.js';
 import { readPartitionTable } from '../../resize/partition-table.js';
 import { surveyGaps } from './survey-gaps.js';
+import type { DriverFacts } from './survey-driven.js';
 import { surveyPlace } from './survey-place.js';
 
 /** What is known of one stretch of a disk. */
@@ -21,6 +22,8 @@ export interface DiskRegion extends Range {
   readonly freeRanges: readonly Range[];
   /** Why this region is left untouched: "encrypted (LUKS)", "not known what it is". */
   readonly left?: string | undefined;
+  /** For asking its driver what is free: see `askDrivers`. */
+  readonly driver?: DriverFacts | undefined;
 }
 
 /** A disk in regions that cover it, in order and without overlap. */
@@ -28,6 +31,8 @@ export interface DiskSurvey {
   /** Bytes. */
   readonly size: number;
   readonly table: 'gpt' | 'mbr' | 'none';
+  /** Of the partition table. */
+  readonly sectorSize: number;
   readonly regions: readonly DiskRegion[];
 }
 
@@ -50,7 +55,8 @@ export async function surveyDisk(disk: ByteSource, options: SurveyOptions = {}):
   if (!table) {
     const whole = { name: '/', offset: 0, length: disk.size };
     const regions = await surveyPlace(disk, whole, signal);
-    return { size: disk.size, table: 'none', regions: regions.sort((a, b) => a.offset - b.offset) };
+    regions.sort((a, b) => a.offset - b.offset);
+    return { size: disk.size, table: 'none', sectorSize: 512, regions };
   }
   const regions = surveyGaps(disk, table);
   for (const { number, role, offset, length, type } of table.partitions) {
@@ -61,7 +67,19 @@ export async function surveyDisk(disk: ByteSource, options: SurveyOptions = {}):
     else regions.push(...(await surveyPlace(disk, { ...place, type }, signal)));
   }
   regions.sort((a, b) => a.offset - b.offset);
-  return { size: disk.size, table: table.kind, regions };
+  return { size: disk.size, table: table.kind, sectorSize: table.sectorSize, regions };
+}
+
+/** The regions of a disk, those of one name together: a volume in pieces, the tables, the gaps. */
+export function piecesByName({ regions }: DiskSurvey): DiskRegion[][] {
+  const groups = new Map<string, DiskRegion[]>();
+  for (const region of regions) {
+    const key = JSON.stringify([region.name, region.partition]);
+    const group = groups.get(key);
+    if (group) group.push(region);
+    else groups.set(key, [region]);
+  }
+  return [...groups.values()];
 }
 
 /** The free bytes of a disk: ascending, those that touch joined. */

@@ -63,11 +63,16 @@ const TAIL = 131072;
 
 /**
  * What `source`, a partition, has the signature of besides the filesystems that are surveyed: something unknown to them, or
- * something of which their magic number is only a remainder or a part. Undefined when there is none.
+ * something of which their magic number is only a remainder or a part. Undefined when there is none, and when it is `besides`.
  */
-export async function otherSignature(source: ByteSource, signal?: AbortSignal): Promise<string | undefined> {
+export async function otherSignature(
+  source: ByteSource,
+  { besides, signal }: { readonly besides?: string; readonly signal?: AbortSignal | undefined } = {},
+): Promise<string | undefined> {
   const head = asBuffer(await source.read(0, Math.min(HEAD, source.size), signal));
-  const found = SIGNATURES.find(({ at, magic }) => head.subarray(at, at + magic.length).equals(magic));
+  const found = SIGNATURES.find(
+    ({ name, at, magic }) => name !== besides && head.subarray(at, at + magic.length).equals(magic),
+  );
   if (found) return found.name;
   if (head.subarray(ZFS.from, ZFS.to).includes(ZFS.word)) return 'ZFS';
   return (await isRaidByItsEnd(source, signal)) ? RAID : undefined;

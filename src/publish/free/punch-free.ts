@@ -23,7 +23,7 @@ export async function punchFree(
   await using handle = await open(path, 'r+');
   const { size } = await handle.stat();
   const ranges = overlaps(free, [...dataRanges(handle.fd, size)])
-    .map(wholeBlocks)
+    .map((range) => wholeBlocks(range, BLOCK))
     .filter(({ length }) => length > 0);
   using step = progress.step(
     'Freeing',
@@ -40,9 +40,10 @@ export async function punchFree(
   }
 }
 
-function wholeBlocks(range: Range): Range {
-  const offset = Math.ceil(range.offset / BLOCK) * BLOCK;
-  return { offset, length: Math.floor(endOf(range) / BLOCK) * BLOCK - offset };
+/** The whole blocks of `size` bytes in a range: maybe none, with a length that is not positive. */
+export function wholeBlocks(range: Range, size: number): Range {
+  const offset = Math.ceil(range.offset / size) * size;
+  return { offset, length: Math.floor(endOf(range) / size) * size - offset };
 }
 
 function changed(path: string): TsbuilderError {

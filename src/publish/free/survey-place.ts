@@ -6,6 +6,7 @@ import { probeContent } from '../../probe/probe-content.js';
 import { type Range, endOf } from '../../probe/range.js';
 import type { Content } from '../../probe/superblocks.js';
 import type { DiskRegion } from './disk-survey.js';
+import { type DriverFacts, surveyDriven } from './survey-driven.js';
 import { otherSignature } from './other-signature.js';
 import { surveyFat } from './survey-fat.js';
 import { type VolumePlace, onDisk, pieceSource, surveyLvm } from './survey-lvm.js';
@@ -25,11 +26,8 @@ export interface Findings {
   readonly free?: number | undefined;
   readonly freeRanges: readonly Range[];
   readonly left?: string | undefined;
+  readonly driver?: DriverFacts | undefined;
 }
-
-/** Why filesystems are left whose free space only their own driver knows. */
-const ONLY_ITS_DRIVER =
-  'only its own driver knows what is free; virt-sparsify, of the package libguestfs-tools, can ask it';
 
 /** Partitions of these types belong to firmware and boot loaders, or to more than one disk, whatever their first bytes look like. */
 const LEFT_TYPES: Readonly<Record<string, string>> = {
@@ -58,7 +56,7 @@ export async function surveyPlace(
   if (left !== undefined) return [{ ...own, content: content.name, freeRanges: [], left }];
   if (content.kind !== 'lvm-pv') return surveyVolume(disk, volume, signal);
   const source = pieceSource(disk, volume.pieces);
-  const other = await otherSignature(source, signal);
+  const other = await otherSignature(source, { signal });
   if (other !== undefined) return [{ ...own, content: content.name, freeRanges: [], left: other }];
   const survey = (each: VolumePlace): Promise<DiskRegion[]> => surveyVolume(disk, each, signal);
   try {
@@ -76,7 +74,7 @@ async function surveyVolume(
 ): Promise<DiskRegion[]> {
   const source = pieceSource(disk, pieces);
   const content = await probeContent(source, { offset: 0, length: source.size }, signal);
-  const findings = await findingsOf({ source, content }, signal).catch((error: unknown) => ({
+  const findings = await findingsOf({ source, content }, signal).catch((error: unknown): Findings => ({
     freeRanges: [],
     left: damageOf(disk, error),
   }));
@@ -90,6 +88,10 @@ async function surveyVolume(
     ...(index === 0 && sizesOf(content, findings)),
     freeRanges: free.filter(({ offset }) => offset >= piece.offset && offset < endOf(piece)),
     left: findings.left,
+    driver: findings.driver && {
+      kind: findings.driver.kind,
+      ownWrites: findings.driver.ownWrites.flatMap((range) => onDisk(pieces, range)),
+    },
   }));
 }
 
@@ -112,6 +114,8 @@ async function findingsOf(
   const reason = await reasonToLeave(source, content, signal);
   if (reason !== undefined) return { freeRanges: [], left: reason };
   if (content.kind === 'swap') return surveySwap(source, content);
+  if (content.kind === 'xfs' || content.kind === 'btrfs' || content.kind === 'ntfs')
+    return surveyDriven(source, content.kind, signal);
   if (content.kind === 'fat') return surveyFat(source, signal);
   return { freeRanges: await readFreeRanges(await openExtVolume(source, signal)) };
 }
@@ -125,7 +129,7 @@ async function reasonToLeave(
     case 'xfs':
     case 'btrfs':
     case 'ntfs':
-      return ONLY_ITS_DRIVER;
+      return otherSignature(source, { besides: content.name, signal });
     case 'luks':
       return 'encrypted (LUKS)';
     case 'iso9660':
@@ -134,10 +138,10 @@ async function reasonToLeave(
     case 'lvm-pv':
       return 'a physical volume inside a volume';
     case 'unknown':
-      return (await otherSignature(source, signal)) ?? 'not known what it is';
+      return (await otherSignature(source, { signal })) ?? 'not known what it is';
     case 'ext':
     case 'fat':
     case 'swap':
-      return otherSignature(source, signal);
+      return otherSignature(source, { signal });
   }
 }

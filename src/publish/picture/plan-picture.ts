@@ -1,7 +1,7 @@
 import { totalLength } from '../../build/disk-fill.js';
 import { type Range, endOf } from '../../probe/range.js';
-import { type DiskUsage, packedIn, piecesByName } from '../disk-usage.js';
-import type { DiskRegion } from '../free/disk-survey.js';
+import { type DiskUsage, packedIn } from '../disk-usage.js';
+import { type DiskRegion, piecesByName } from '../free/disk-survey.js';
 import { overlaps } from '../free/outside-free.js';
 
 /**

@@ -36,7 +36,7 @@ function usageOf({ label, xz }: { label: string; xz: boolean }): DiskUsage {
   return {
     size: 8 * MIB,
     table: 'gpt',
-    survey: { size: 8 * MIB, table: 'gpt', regions },
+    survey: { size: 8 * MIB, table: 'gpt', sectorSize: 512, regions },
     regions: regions.map(({ freeRanges: _, offset: __, ...region }) => ({ ...region, data: 0, freeable: 0 })),
     data: [
       { offset: 0, length: 2 * MIB },
