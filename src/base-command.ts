@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Command, Flags, type Interfaces, ux } from '@oclif/core';
 import { EXIT, TsbuilderError } from './errors.js';
 import { printableJson } from './io/printable.js';
@@ -54,6 +55,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.args = args as CommandArgs<T>;
     this.words = argv.map(String);
     this.tokens = raw;
+    // Whatever is under way listens, and Node takes more than ten for a leak.
+    setMaxListeners(0, this.signal);
     this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() }, this.signal);
     const stop = this.listenToSignals();
     try {

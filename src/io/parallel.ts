@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Runs `jobs` copies of `worker` at once, each taking items from one shared iterator until it is empty.
  *
@@ -11,6 +13,8 @@ export async function forEachParallel<T>(
 ): Promise<void> {
   const controller = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
+  // A worker may do much at a time, all of which listens; Node takes more than ten for a leak.
+  setMaxListeners(0, signal);
   const iterator = items[Symbol.iterator]();
   const run = async (): Promise<void> => {
     for (let next = iterator.next(); !next.done; next = iterator.next()) {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -84,6 +85,21 @@ describe('cp', () => {
     const named = resultOf(await desk.run(['cp', 'small', 'named.img', '--json', ...stage.source]));
     expect(named).toMatchObject({ sourceFormat: 'xz', size: TEMPLATE_SIZE });
     expect(hash(desk.file('named.img'))).toBe(hash(stage.template.raw));
+  });
+
+  it('says nothing of the many reads of a raw disk that are under way', async () => {
+    const data = randomBytes(40 * MIB);
+    stage.server.files['/noise.img'] = { data };
+    const { status, stderr, stdout } = await desk.run([
+      'cp',
+      `${stage.server.url}/noise.img`,
+      '-',
+      '-q',
+      '--jobs',
+      '2',
+    ]);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(sha512(stdout)).toBe(sha512(data));
   });
 
   it.each(['raw', 'qcow2', '-'])('reads gzip and one-frame zstd once, to %s', async (to) => {
