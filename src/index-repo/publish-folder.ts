@@ -25,6 +25,11 @@ export function indexOfKey(fingerprint: string): string {
   return `index-${fingerprint.slice(-16).toLowerCase()}.asc`;
 }
 
+/** The names of the indexes in `dir`, of whatever keys. */
+export async function listIndexes(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => name === INDEX_FILE || INDEX_OF_KEY.test(name));
+}
+
 /** The public keys of the repository in `dir`; none where there is no key file. @throws TSB_KEY_INVALID */
 export async function readRepositoryKeys(dir: string): Promise<PublicKey[]> {
   const path = join(dir, KEY_FILE);

@@ -2,7 +2,8 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseIdentity, processState } from '../io/process-identity.js';
 import { type IndexSection, splitIndex } from './publish-entry.js';
-import { readIfPresent } from './publish-folder.js';
+import { withLock } from '../io/lock-file.js';
+import { listIndexes, lockPath, readIfPresent } from './publish-folder.js';
 import { writeDurably } from './publish-file.js';
 
 /** Names of files that a writer is putting in place before an index names them. */
@@ -45,8 +46,7 @@ export async function endJournal(dir: string): Promise<void> {
 
 /** The files that any index in `dir` names, verified or not: what may be in use by somebody is not taken away. */
 async function namedFiles(dir: string): Promise<Set<string>> {
-  const indexes = (await readdir(dir)).filter((name) => /^index(?:-[0-9a-f]{16})?\.asc$/.test(name));
-  const texts = await Promise.all(indexes.map((name) => readFile(join(dir, name), 'utf8')));
+  const texts = await Promise.all((await listIndexes(dir)).map((name) => readFile(join(dir, name), 'utf8')));
   return new Set(texts.flatMap((text) => filesOf(splitIndex(text))));
 }
 
@@ -80,11 +80,37 @@ export async function sweepRevisions(
   }
 }
 
-/** Removes temporary files of writers that have died. */
+/**
+ * Files that writers have left in `dir` and nobody needs: templates and block maps that no index names and that are no former revision of
+ * one that is named, and what writers that have died were working on.
+ */
+export async function findStrays(dir: string): Promise<string[]> {
+  const named = await namedFiles(dir);
+  const files = await listTemplateFiles(dir);
+  const present = new Map(files.filter(({ file }) => named.has(file)).map((one) => [one.stem, one.revision]));
+  const names = new Set(files.map(({ file }) => file));
+  const isFormer = ({ file, stem, revision }: TemplateFile): boolean =>
+    revision < (present.get(stem) ?? 0) && names.has(file.replace(/\.blocks$/, ''));
+  const unnamed = files.filter((one) => !named.has(one.file) && !isFormer(one)).map(({ file }) => file);
+  return [...unnamed, ...(await abandoned(dir))].sort();
+}
+
+/** Removes what `findStrays` finds while no writer is at work. */
+export async function removeStrays(dir: string, signal?: AbortSignal): Promise<void> {
+  await withLock(lockPath(dir), { signal }, async () => {
+    for (const name of await findStrays(dir)) await rm(join(dir, name), { force: true });
+    await rm(join(dir, JOURNAL), { force: true });
+  });
+}
+
+/** Temporary files of writers that have died. */
+async function abandoned(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => {
+    const owner = parseIdentity(/^\..*\.(\d+-\d+-[0-9a-f]{16})\.\d+\.tsb$/.exec(name)?.[1] ?? '');
+    return owner !== undefined && processState(owner) === 'dead';
+  });
+}
+
 async function sweepTemporary(dir: string): Promise<void> {
-  for (const name of await readdir(dir)) {
-    const owner = parseIdentity(/\.(\d+-\d+-[0-9a-f]{16})\.\d+\.tsb$/.exec(name)?.[1] ?? '');
-    if (name.startsWith('.') && owner && processState(owner) === 'dead')
-      await rm(join(dir, name), { force: true });
-  }
+  for (const name of await abandoned(dir)) await rm(join(dir, name), { force: true });
 }

@@ -82,6 +82,26 @@ export async function* findDamage(
   }
 }
 
+/** Whether two maps divide a file alike: only then can their hashes be compared one by one. */
+export function isTiledAlike(a: BlockMap, b: BlockMap): boolean {
+  return (
+    a.ranges.length === b.ranges.length &&
+    a.ranges.every((range, at) => {
+      const other = b.ranges[at];
+      return range.kind === other?.kind && range.offset === other.offset && range.length === other.length;
+    })
+  );
+}
+
+/** The stretches of a file, whose map is `found`, that are not what `expected` says of them; the two are tiled alike. */
+export function differingRanges(found: BlockMap, expected: BlockMap): DamagedRange[] {
+  let block = -1;
+  return expected.ranges.flatMap((range, at) => {
+    if (range.kind === 'block') block += 1;
+    return found.ranges[at]?.sha256 === range.sha256 ? [] : [{ range, label: labelOf(range, block) }];
+  });
+}
+
 async function hashRange(source: ByteSource, range: MapRange, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for await (const piece of readPieces(source, range, signal)) hash.update(piece);

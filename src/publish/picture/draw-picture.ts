@@ -11,7 +11,9 @@ const WIDTH = COLUMNS * CELL + 2 * MARGIN;
 const HEADING = 42;
 const LONGEST_LINE = 120;
 const LONGEST_DESCRIPTION = 4000;
-const LEGEND_ENTRY = WIDTH / 4;
+/** Of the legend; the longest words fit. */
+const LEGEND_COLUMNS = 3;
+const LEGEND_ENTRY = (WIDTH - 2 * MARGIN) / LEGEND_COLUMNS;
 
 /** How a picture is drawn. */
 export interface DrawOptions {
@@ -96,11 +98,12 @@ function legendOf(picture: DiskPicture, id: string): Drawing {
     (kind) => picture.totals[kind] > 0 && !(packed && kind === 'used'),
   );
   const elements = kinds.map((kind, index) => {
-    const [x, y] = [MARGIN + (index % 4) * (LEGEND_ENTRY - MARGIN / 2), Math.floor(index / 4) * 20];
+    const [column, row] = [index % LEGEND_COLUMNS, Math.floor(index / LEGEND_COLUMNS)];
+    const [x, y] = [MARGIN + column * LEGEND_ENTRY, row * 20];
     const words = `${KIND_WORDS[kind]}, ${formatSize(picture.totals[kind])}`;
     return square(x, y, { className: kind, hatch: hatchOf(kind, id) }) + label(x, y, words);
   });
-  const y = Math.ceil(kinds.length / 4) * 20;
+  const y = Math.ceil(kinds.length / LEGEND_COLUMNS) * 20;
   if (!packed) return { height: y + 12, elements };
   return { height: y + 32, elements: [...elements, ...stepsOf(picture, y)] };
 }

@@ -1,66 +1,69 @@
-import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { fetchBlockMap } from '../../index-repo/template-block-map.js';
+import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { TsbuilderError } from '../../errors.js';
 import { openFileSource } from '../../io/file-source.js';
 import { planResize } from '../../resize/plan-resize.js';
-import { formatBlockMap } from '../../xz/block-map.js';
-import { findDamage } from '../../xz/check-block-map.js';
+import type { BlockMap } from '../../xz/block-map.js';
+import { differingRanges, isTiledAlike } from '../../xz/check-block-map.js';
 import { makeBlockMap } from '../../xz/make-block-map.js';
 import { readXzIndex } from '../../xz/xz-index.js';
 import { withContentDisk } from './template-content.js';
 
-const GROWTH = 2 * 1024 ** 3;
+/** By how much a template that says what grows is grown, in bytes. */
+export const GROWTH = 2 * 1024 ** 3;
 
-/** Runs the checks of one template of a repository on disk; each that fails is given to `report`, and the others go on. */
+/** Takes a fault, and the work goes on. */
+export type Report = (error: TsbuilderError) => void;
+
+/**
+ * Runs the checks of one template of a repository on disk; each that fails is given to `report`, and the others go on. The file is read
+ * once, and besides that what a plan of its growth needs.
+ */
 export async function verifyTemplate(
   entry: TemplateEntry,
-  report: (error: TsbuilderError) => void,
+  report: Report,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const check of [checkBytes, checkMap, checkDisk]) {
-    try {
-      await check(entry, report, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof TsbuilderError)) throw error;
-      report(error);
-    }
+  for (const check of [checkFile, checkDisk]) await reporting(report, () => check(entry, report, signal));
+}
+
+/** Runs a check and reports how it failed; what is no fault of what is checked, such as an interruption, is thrown. */
+export async function reporting(report: Report, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || error.code === 'TSB_INTERRUPTED') throw error;
+    report(error);
   }
 }
 
 type Check = typeof verifyTemplate;
 
-const checkBytes: Check = async (entry, report, signal) => {
-  await using source = await openFileSource(entry.url);
-  const { compressedSize, sha512 } = entry;
+const checkFile: Check = async (entry, report, signal) => {
+  const { url, compressedSize, sha512 } = entry;
+  await using source = await openFileSource(url);
   if (compressedSize !== undefined && compressedSize !== source.size)
-    report(
-      wrong('TSB_SIZE_MISMATCH', `${entry.url}: is ${source.size} bytes, the index says ${compressedSize}`),
-    );
+    report(wrong('TSB_SIZE_MISMATCH', `${url}: is ${source.size} bytes, the index says ${compressedSize}`));
   const found = await makeBlockMap(source, await readXzIndex(source, { signal }), signal);
   if (sha512 !== undefined && sha512 !== found.sha512)
     report(
-      wrong(
-        'TSB_CHECKSUM_MISMATCH',
-        `${entry.url}: has the SHA-512 ${found.sha512}, the index says ${sha512}`,
-      ),
+      wrong('TSB_CHECKSUM_MISMATCH', `${url}: has the SHA-512 ${found.sha512}, the index says ${sha512}`),
     );
+  await reporting(report, () => checkMap(entry, { found, report, signal }));
 };
 
-const checkMap: Check = async (entry, report, signal) => {
+async function checkMap(
+  entry: TemplateEntry,
+  { found, report, signal }: { found: BlockMap; report: Report; signal: AbortSignal },
+): Promise<void> {
   const map = await fetchBlockMap(entry, { signal });
   if (!map) return;
-  await using source = await openFileSource(entry.url);
-  let damaged = 0;
-  for await (const { label } of findDamage(source, map, signal)) {
-    damaged += 1;
-    report(wrong('TSB_CHECKSUM_MISMATCH', `${entry.url}: ${label} is not what the block map says`));
-  }
-  if (damaged > 0) return;
-  const found = await makeBlockMap(source, await readXzIndex(source, { signal }), signal);
-  if (formatBlockMap(found) !== formatBlockMap(map))
+  if (!isTiledAlike(found, map))
     report(wrong('TSB_BLOCK_MAP_INVALID', `${entry.url}: its block map is not that of the file`));
-};
+  else
+    for (const { label } of differingRanges(found, map))
+      report(wrong('TSB_CHECKSUM_MISMATCH', `${entry.url}: ${label} is not what the block map says`));
+}
 
 const checkDisk: Check = (entry, report, signal) =>
   withContentDisk(entry.url, signal, async ({ disk }) => {
