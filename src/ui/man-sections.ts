@@ -55,6 +55,12 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
   ['http_proxy, https_proxy, no_proxy', 'proxies for downloads, also in capitals'],
   ['LANGUAGE, LC_ALL, LC_MESSAGES, LANG', "the language of templates' notes"],
   ['TSBUILDER_PASSPHRASE', 'the passphrase of the key that signs a repository'],
+  [
+    'AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE',
+    'credentials for s3:// targets, as for other AWS tools',
+  ],
+  ['AWS_REGION, AWS_DEFAULT_REGION', 'the region of an s3:// target'],
+  ['AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3', 'the S3 server of an s3:// target (default: Amazon)'],
   ['TSBUILDER_XZ', 'lzma-native: decode with the bundled library, not with the liblzma of the system'],
   ['TSBUILDER_LIBLZMA', 'the liblzma to load, by path or soname'],
   ['UV_THREADPOOL_SIZE', 'threads for decoding and file access (default: 4 more than CPUs, at least 8)'],

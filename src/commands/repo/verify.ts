@@ -37,12 +37,12 @@ export default class RepoVerify extends BaseCommand<typeof RepoVerify> {
   };
 
   protected override async execute(): Promise<unknown> {
-    const { clampJobs, defaultJobs } = await import('../../io/native.js');
+    const { decodeJobs } = await import('../../io/native.js');
     const { verifyRepository } = await import('../../publish/repo/verify-repository.js');
     const { flags, progress, signal } = this;
     const verdict = await verifyRepository({
       ...{ dir: this.args.dir, keys: flags.key, prune: flags.prune, progress, signal },
-      buildJobs: flags.build ? clampJobs(flags.jobs ?? defaultJobs()) : undefined,
+      buildJobs: flags.build ? decodeJobs(flags.jobs) : undefined,
     });
     const { faults } = verdict;
     await this.show(verdict);
@@ -56,6 +56,9 @@ export default class RepoVerify extends BaseCommand<typeof RepoVerify> {
     if (this.flags.quiet) return;
     for (const name of strays)
       this.log(printable(pruned ? `Removed ${name}` : `No index names ${name}: --prune removes it`));
-    if (faults.length === 0) this.log(`${this.args.dir}: ${templates} templates are as they should be`);
+    if (faults.length === 0)
+      this.log(
+        `${this.args.dir}: ${templates} template${templates === 1 ? ' is' : 's are'} as ${templates === 1 ? 'it' : 'they'} should be`,
+      );
   }
 }
