@@ -76,6 +76,7 @@ const PACKAGES = {
     ['git', program('git')],
     ['gnutls-bin', program('psktool')],
     ['gnupg', program('gpg')],
+    ['grub-common', program('grub-fstest')],
     ['guestfs-tools', program('virt-builder')],
     ['guestfish', program('guestfish')],
     ['iproute2', program('ip')],

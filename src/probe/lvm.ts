@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib';
 import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { asBuffer, readU64 } from './bytes.js';
+import { lvmChecksum } from './lvm-checksum.js';
 import {
   type ExtentPlace,
   freeExtents,
@@ -46,8 +46,6 @@ export interface VolumeGroup {
 const MDA_HEADER = 512;
 const MAGIC = ' LVM2 x[5A%r0N*>';
 const MAX_TEXT = 4 * 1024 * 1024;
-// LVM starts its CRC-32 from this value and does not invert the result (lvm2, lib/misc/crc.h).
-const CRC_START = 0xf597a6cf;
 
 /**
  * Reads the metadata of the LVM2 physical volume in `range` (lvm2, lib/format_text/layout.h): the name of its volume
@@ -124,8 +122,7 @@ async function readMetadata(disk: Disk, area: Range): Promise<string | undefined
     await readAt(disk, area.offset + MDA_HEADER, length - first),
   ];
   const text = Buffer.concat(parts);
-  if (~crc32(text, ~CRC_START >>> 0) >>> 0 !== header.readUInt32LE(56))
-    throw damaged(disk.source, 'wrong CRC of the text');
+  if (lvmChecksum(text) !== header.readUInt32LE(56)) throw damaged(disk.source, 'wrong CRC of the text');
   return text.toString();
 }
 

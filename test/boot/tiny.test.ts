@@ -90,4 +90,36 @@ describe('the tiny template', () => {
     expect(Number(size)).toBeGreaterThan(1250);
     await rm(disk);
   }, 300_000);
+
+  it('on lvm grows its physical and its logical volume, and boots', async () => {
+    const built = await build('lvm');
+    const entry = await entryOf(built);
+    expect(entry).toContain('expand=/dev/sda2\n');
+    expect(entry).toContain('lvexpand=/dev/system/root\n');
+    await tsbuilder(built.name, '--size', String(GROWN));
+    const disk = join(folder, `${built.name}.img`);
+    await run('sfdisk', ['--verify', disk]);
+    // The volume is still in one piece, behind the first MiB of its partition.
+    await run('e2fsck', ['-fn', `${disk}?offset=${130 * MIB}`]);
+    const { size, ...rest } = await bootTiny(disk, 'uefi');
+    expect(rest).toEqual({ type: 'ext4', device: '/dev/mapper/system-root', swap: '0' });
+    expect(Number(size)).toBeGreaterThan(1250);
+    await rm(disk);
+  }, 300_000);
+
+  it('on xfs grows, and boots', async () => {
+    const built = await build('xfs');
+    expect(await entryOf(built)).toContain('expand=/dev/sda2\n');
+    await tsbuilder(built.name, '--size', String(GROWN));
+    const disk = join(folder, `${built.name}.img`);
+    await run('sfdisk', ['--verify', disk]);
+    const root = join(folder, 'root.img');
+    await run('dd', [`if=${disk}`, `of=${root}`, 'bs=1M', 'skip=129', 'conv=sparse', 'status=none']);
+    await run('xfs_repair', ['-n', root]);
+    await rm(root);
+    const { size, ...rest } = await bootTiny(disk, 'uefi');
+    expect(rest).toEqual({ type: 'xfs', device: '/dev/vda2', swap: '0' });
+    expect(Number(size)).toBeGreaterThan(1250);
+    await rm(disk);
+  }, 300_000);
 });

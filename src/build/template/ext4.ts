@@ -5,6 +5,7 @@ import { e2fsEnv } from '../../io/e2fs-env.js';
 import { exec } from '../../io/exec.js';
 import type { TemplateContext } from './context.js';
 import { execAsRoot } from './root.js';
+import { withTree } from './unpack-tree.js';
 
 /** A filesystem to make inside a disk image. */
 export interface Ext4Request {
@@ -31,32 +32,20 @@ const FEATURES =
  * @throws TSB_TOOL_FAILED when a program fails, TSB_FILESYSTEM when what was made is not clean
  */
 export async function makeExt4(context: TemplateContext, request: Ext4Request, tar: string): Promise<void> {
-  const tree = await unpackTree(context, tar);
   const { disk, offset, length, label, uuid } = request;
   const extended = `offset=${offset},hash_seed=${uuid},lazy_itable_init=1,root_owner=0:0`;
-  await execAsRoot(
-    'mke2fs',
-    [
-      ...['-q', '-F', '-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-m', '1'],
-      ...['-O', FEATURES, '-E', extended, '-U', uuid, '-L', label, '-d', tree, disk, `${length / 1024}k`],
-    ],
-    { signal: context.signal, env: timeEnv(context), debianPackage: 'e2fsprogs' },
+  await withTree(context, tar, (tree) =>
+    execAsRoot(
+      'mke2fs',
+      [
+        ...['-q', '-F', '-t', 'ext4', '-b', '4096', '-I', '256', '-i', '16384', '-m', '1'],
+        ...['-O', FEATURES, '-E', extended, '-U', uuid, '-L', label, '-d', tree, disk, `${length / 1024}k`],
+      ],
+      { signal: context.signal, env: timeEnv(context), debianPackage: 'e2fsprogs' },
+    ),
   );
-  await execAsRoot('rm', ['-rf', '--one-file-system', '--', tree], { signal: context.signal });
   await stampInodes(context, `${disk}?offset=${offset}`);
   await assertClean(context, `${disk}?offset=${offset}`);
-}
-
-async function unpackTree(context: TemplateContext, tar: string): Promise<string> {
-  const tree = join(context.workDir, 'tree');
-  // Device nodes cannot be made in a user namespace, and the kernel makes them in every boot; the folder must be there.
-  const skip = ['--anchored', '--exclude=./dev/*'];
-  const keep = ['--numeric-owner', '--same-permissions', '--same-owner', '--xattrs', '--xattrs-include=*'];
-  await execAsRoot('mkdir', ['-m', '0755', tree], { signal: context.signal });
-  await execAsRoot('tar', ['--extract', '--file', tar, '--directory', tree, ...skip, ...keep], {
-    signal: context.signal,
-  });
-  return tree;
 }
 
 /** Sets the change and access times of all inodes in use: mke2fs before 1.47.1 copies those of the unpacked tree. */

@@ -7,6 +7,8 @@ export interface TemplateIdentity {
   readonly epoch: number;
   /** A UUID (RFC 9562, version 8) that belongs to `purpose` in this template. */
   uuid(purpose: string): string;
+  /** An id as LVM writes it: 32 letters and digits in seven groups. */
+  lvmId(purpose: string): string;
   /** Eight upper-case hex digits: the volume id of a FAT filesystem. */
   volumeId(purpose: string): string;
 }
@@ -20,6 +22,7 @@ export function templateIdentity(text: string, epoch: number): TemplateIdentity 
   return {
     epoch,
     uuid: (purpose) => formatUuid(derive(purpose)),
+    lvmId: (purpose) => formatLvmId(derive(purpose)),
     volumeId: (purpose) => derive(purpose).toString('hex', 0, 4).toUpperCase(),
   };
 }
@@ -43,6 +46,12 @@ export function templateEpoch(
     );
   }
   return Number(text);
+}
+
+function formatLvmId(bytes: Buffer): string {
+  const digits = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+  const text = [...bytes].map((byte) => digits[byte % digits.length]).join('');
+  return text.replace(/^(.{6})(.{4})(.{4})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-$5-$6-');
 }
 
 function formatUuid(bytes: Buffer): string {

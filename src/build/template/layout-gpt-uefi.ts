@@ -37,7 +37,7 @@ export function gptUefi(root: RootVolume): Layout {
     },
     async makeDisk(context, disk, tar) {
       const place = rootPlace(context);
-      assertFits(context, place);
+      assertFits(context, place, root.smallest);
       await createDisk(context, disk, tableLines(context, root));
       await root.make(context, { disk, ...place }, tar);
       await makeEsp(context, { disk, place: ESP, tar, root: rootUuid(context) });

@@ -1,12 +1,11 @@
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFully } from '../../image/write-fully.js';
 import { exec } from '../../io/exec.js';
 import type { TemplateContext } from './context.js';
 import { biosBootSectors } from './grub-bios.js';
 import { grubConfiguration } from './grub-config.js';
 import type { Layout } from './layout.js';
-import { type Place, assertFits, createDisk, partitionLine } from './partition.js';
+import { type Place, assertFits, createDisk, partitionLine, writePieces } from './partition.js';
 import { ext4Root } from './root-ext4.js';
 import { rootUuid } from './root-volume.js';
 import { swapHeader } from './swap-header.js';
@@ -44,7 +43,7 @@ export const mbrSwapLast: Layout = {
   },
   async makeDisk(context, disk, tar) {
     const { root, extended, swap } = planMbrSwapLast(context.recipe.size);
-    assertFits(context, root);
+    assertFits(context, root, ext4Root.smallest);
     await createDisk(context, disk, [
       'label: dos',
       `label-id: 0x${context.identity.volumeId('disk')}`,
@@ -84,12 +83,4 @@ async function bootSectors(
     await readFile(join(workDir, BOOT_IMAGE)),
     await readFile(join(workDir, CORE_IMAGE)),
   );
-}
-
-async function writePieces(
-  path: string,
-  pieces: readonly { readonly offset: number; readonly data: Buffer }[],
-): Promise<void> {
-  await using handle = await open(path, 'r+');
-  for (const { offset, data } of pieces) await writeFully({ path, handle }, offset, data);
 }

@@ -3,6 +3,8 @@ import { gptUefi } from './layout-gpt-uefi.js';
 import { mbrSwapLast } from './layout-mbr-swap-last.js';
 import type { LayoutName } from './layout-names.js';
 import { ext4Root } from './root-ext4.js';
+import { lvmRoot } from './root-lvm.js';
+import { xfsRoot } from './root-xfs.js';
 import type { RecipeFile } from './schema.js';
 
 /** How a template's disk is divided and how it boots. */
@@ -22,6 +24,8 @@ export interface Layout {
 const LAYOUTS: Readonly<Record<LayoutName, Layout>> = {
   'gpt-uefi': gptUefi(ext4Root),
   'mbr-swap-last': mbrSwapLast,
+  lvm: gptUefi(lvmRoot),
+  xfs: gptUefi(xfsRoot),
 };
 
 /** The layout called `name`. */

@@ -1,11 +1,11 @@
 import { open } from 'node:fs/promises';
 import { TsbuilderError } from '../../errors.js';
+import { writeFully } from '../../image/write-fully.js';
 import { e2fsEnv } from '../../io/e2fs-env.js';
 import { exec } from '../../io/exec.js';
 import type { TemplateContext } from './context.js';
 
 const SECTOR = 512;
-const SMALLEST_ROOT = 64 * 1024 ** 2;
 
 /** A place on a disk, in bytes. */
 export interface Place {
@@ -46,19 +46,28 @@ export async function placeFile(
   await exec('dd', [`if=${from}`, ...place, 'conv=notrunc,sparse', 'status=none'], { signal });
 }
 
+/** Writes data over parts of a disk. */
+export async function writePieces(
+  path: string,
+  pieces: readonly { readonly offset: number; readonly data: Buffer }[],
+): Promise<void> {
+  await using handle = await open(path, 'r+');
+  for (const { offset, data } of pieces) await writeFully({ path, handle }, offset, data);
+}
+
 /**
  * Refuses a recipe whose disk is too small for its layout, or whose machine the layout cannot start.
  *
  * @throws TSB_RECIPE_INVALID
  */
-export function assertFits({ recipe }: TemplateContext, root: Place): void {
+export function assertFits({ recipe }: TemplateContext, root: Place, smallest: number): void {
   const { path, layout, arch, size } = recipe;
   const fail = (what: string): never => {
     throw new TsbuilderError('TSB_RECIPE_INVALID', `${path}: ${what}`);
   };
   if (arch !== 'x86_64') fail(`layout ${layout} cannot be made for ${arch}`);
-  if (root.length < SMALLEST_ROOT)
+  if (root.length < smallest)
     fail(
-      `${size} bytes are too few for layout ${layout}: at least ${size - root.length + SMALLEST_ROOT} are needed`,
+      `${size} bytes are too few for layout ${layout}: at least ${size - root.length + smallest} are needed`,
     );
 }

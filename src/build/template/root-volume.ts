@@ -9,6 +9,8 @@ export interface RootVolume {
   readonly device: (context: TemplateContext) => string;
   /** What follows the mount point in fstab: type, options, dump and fsck. */
   readonly mount: string;
+  /** The least length of a partition that holds it, in bytes. */
+  readonly smallest: number;
   /** The logical volume to grow, as an index names it. */
   readonly lvexpand?: string;
   /** Makes it at a place of the disk, from the tree in the tar file `tar`. */

@@ -17,6 +17,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TemplateContext } from '../../../src/build/template/context.js';
 import { usedInodes } from '../../../src/build/template/ext4.js';
+import { LAYOUT_NAMES } from '../../../src/build/template/layout-names.js';
 import { layoutNamed } from '../../../src/build/template/layout.js';
 import { templateIdentity } from '../../../src/build/template/identity.js';
 import { parseRecipe } from '../../../src/build/template/recipe.js';
@@ -60,7 +61,7 @@ async function newContext(name: string, recipe = RECIPE): Promise<TemplateContex
 /** A tree with what the layout looks for and the kinds of file that a filesystem has. */
 async function makeTar(): Promise<string> {
   const tree = join(folder, 'fixture');
-  const put = async (path: string, content: string): Promise<void> => {
+  const put = async (path: string, content: string | Buffer): Promise<void> => {
     await mkdir(dirname(join(tree, path)), { recursive: true });
     await writeFile(join(tree, path), content);
   };
@@ -68,6 +69,10 @@ async function makeTar(): Promise<string> {
   await put('usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', 'grub');
   await put('etc/hostname', 'mini\n');
   await put('dev/console', 'stands for a device node');
+  await put('boot/grub/i386-pc/boot.img', Buffer.from(`${'b'.repeat(510)}\x55\xaa`, 'latin1'));
+  await put('boot/grub/i386-pc/core.img', 'c'.repeat(2000));
+  await mkdir(join(tree, 'tmp'));
+  await chmod(join(tree, 'tmp'), 0o1777);
   for (let index = 0; index < 300; index += 1) await put(`many/${index}`, 'x'.repeat(index * 37));
   await symlink('hostname', join(tree, 'etc', 'link'));
   await link(join(tree, 'etc/hostname'), join(tree, 'etc', 'hard'));
@@ -138,17 +143,6 @@ describe('layout gpt-uefi', () => {
     );
   });
 
-  it('is the same to the byte whenever it is made', async () => {
-    const tar = await makeTar();
-    const first = join(folder, 'first.img');
-    const second = join(folder, 'second.img');
-    await gptUefi.makeDisk(await newContext('a'), first, tar);
-    // Time stamps have a resolution of a second, FAT's of two.
-    await new Promise((resolve) => setTimeout(resolve, 2100));
-    await gptUefi.makeDisk(await newContext('b'), second, tar);
-    expect(await run('cmp', [first, second])).toMatchObject({ stdout: '' });
-  });
-
   it('leaves only the disk and no tree behind', async () => {
     const context = await newContext('a');
     await gptUefi.makeDisk(context, join(folder, 'disk.img'), await makeTar());
@@ -163,6 +157,81 @@ describe('layout gpt-uefi', () => {
     const disk = join(folder, 'disk.img');
     await expect(gptUefi.makeDisk(context, disk, 'unused.tar')).rejects.toMatchObject({
       code: 'TSB_RECIPE_INVALID',
+    });
+  });
+});
+
+describe('every layout', () => {
+  it('is the same to the byte whenever it is made', async () => {
+    const tar = await makeTar();
+    const make = async (turn: string): Promise<void> => {
+      for (const name of LAYOUT_NAMES) {
+        const recipe = RECIPE.replace('gpt-uefi', name);
+        await layoutNamed(name).makeDisk(await newContext(`${turn}-${name}`, recipe), disk(turn, name), tar);
+      }
+    };
+    const disk = (turn: string, name: string): string => join(folder, `${turn}-${name}.img`);
+    await make('first');
+    // Time stamps have a resolution of a second, FAT's of two.
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    await make('second');
+    for (const name of LAYOUT_NAMES)
+      expect(await run('cmp', [disk('first', name), disk('second', name)])).toMatchObject({ stdout: '' });
+  }, 120_000);
+});
+
+describe('layout xfs', () => {
+  const recipe = RECIPE.replace('gpt-uefi', 'xfs');
+
+  it('holds the files with their owners, modes, times and contents', async () => {
+    const disk = join(folder, 'disk.img');
+    await layoutNamed('xfs').makeDisk(await newContext('a', recipe), disk, await makeTar());
+    const root = join(folder, 'root.img');
+    await run('dd', [`if=${disk}`, `of=${root}`, 'bs=1M', 'skip=129', 'count=382', 'conv=sparse']);
+    const inode = async (path: string): Promise<string> =>
+      (
+        await run('xfs_db', ['-r', '-c', `path ${path}`, '-c', 'print', root], {
+          env: { ...process.env, TZ: 'UTC' },
+        })
+      ).stdout;
+    const own = `${new Date((EPOCH - 1000) * 1000).toUTCString().slice(17, 25)} 2023`;
+    const all = `${new Date(EPOCH * 1000).toUTCString().slice(17, 25)} 2023`;
+    const su = await inode('/usr/bin/su');
+    expect(su).toMatch(/core.mode = 0104755\n[^]*core.uid = 1234\n/);
+    expect(su).toMatch(new RegExp(`core.mtime.sec = .* ${own}\n`));
+    for (const name of ['core.atime', 'core.ctime', 'v3.crtime'])
+      expect(su).toMatch(new RegExp(`${name}.sec = .* ${all}\n`));
+    expect(await inode('/tmp')).toContain('core.mode = 041777\n');
+    expect(await inode('/')).toContain('core.mode = 040755\n');
+    expect(await inode('/etc/link')).toContain('"hostname"');
+    // Read with a reader of XFS that shares no code with mkfs.xfs.
+    const file = join(folder, 'fixture/many/299');
+    await run('grub-fstest', [root, 'cmp', '(loop0)/many/299', file]);
+    const other = run('grub-fstest', [root, 'cmp', '(loop0)/many/298', file]);
+    await expect(other).rejects.toThrow(/grub-fstest: error/);
+  });
+
+  it('refuses what a prototype cannot say', async () => {
+    const tar = await makeTar();
+    const tree = join(folder, 'fixture');
+    const attempt = async (name: string): Promise<void> => {
+      await run('tar', ['--create', '--xattrs', '--file', tar, '--directory', tree, '.']);
+      await layoutNamed('xfs').makeDisk(await newContext(name, recipe), join(folder, `${name}.img`), tar);
+    };
+    await writeFile(join(tree, 'etc/a name'), '');
+    await expect(attempt('blank')).rejects.toMatchObject({
+      code: 'TSB_FILESYSTEM',
+      message: expect.stringContaining('/etc/a name: ') as string,
+    });
+    await rm(join(tree, 'etc/a name'));
+    await run('python3', [
+      '-c',
+      "import os, sys; os.setxattr(sys.argv[1], 'user.x', b'1')",
+      join(tree, 'etc/hostname'),
+    ]);
+    await expect(attempt('attribute')).rejects.toMatchObject({
+      code: 'TSB_FILESYSTEM',
+      message: expect.stringMatching(/etc\/(hostname|hard): .*user\.x/) as string,
     });
   });
 });
