@@ -5,15 +5,18 @@ import type { Measurement } from './measure.js';
 export interface Row {
   readonly title: string;
   readonly about: string;
+  /** The machine, and what it runs. */
+  readonly made: string;
   readonly results: readonly Measurement[];
 }
 
 /** The report as Markdown: medians, and how many times longer each peer took than tsbuilder. */
-export function formatMarkdown(rows: readonly Row[], machine: string): string {
+export function formatMarkdown(rows: readonly Row[]): string {
   const lines = [
     '# Benchmark results',
     '',
-    `Made by \`npm run bench\` on ${machine}. Contenders run in turn, round after round; figures are medians.`,
+    `Made by \`npm run bench\` on ${[...new Set(rows.map(({ made }) => made))].join('; ')}. The contenders of a table run in turn, round after`,
+    'round; figures are medians.',
     '**Ratio** is the time of that tool divided by the time of tsbuilder: above 1, tsbuilder is faster.',
     '',
     '![chart](results.svg)',

@@ -1,217 +1,16 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { repositoryFolder, prepareInputs, type Inputs } from './inputs.js';
-import { customizers } from './customize.js';
-import { type Contender, compare } from './measure.js';
-import { type PackBench, freshDisk, packers, repositories, sparsifiers, usedDisk } from './pack.js';
-import { copiers, randomReaders, writeOffsets } from './serve-reads.js';
-import { booters, startTemplateServer } from './serve-boot.js';
+import { CLI, ROOT, SCRATCH, comparisons } from './comparisons.js';
+import { prepareInputs } from './inputs.js';
+import { compare } from './measure.js';
 import { type Row, formatMarkdown, formatSvg } from './report.js';
+import { startTemplateServer } from './serve-boot.js';
+import { writeOffsets } from './serve-reads.js';
 
-const ROOT = join(import.meta.dirname, '..');
-const CLI = join(ROOT, 'dist', 'main.cjs');
-const SCRATCH = process.env['TSBUILDER_BENCH_DIR'] ?? join(tmpdir(), 'tsbuilder-bench');
 const ROUNDS = Number(process.env['TSBUILDER_BENCH_ROUNDS'] ?? 5);
-
-interface Comparison {
-  readonly id: string;
-  readonly title: string;
-  readonly about: string;
-  readonly contenders: readonly Contender[];
-}
-
-const out = (name: string): string => join(SCRATCH, name);
-const shell = (script: string, ...args: string[]): [string, ...string[]] => [
-  'sh',
-  '-c',
-  script,
-  'sh',
-  ...args,
-];
-
-/** Unpacking `file` by us and by everyone who can. */
-function unpackers(file: string): Contender[] {
-  const copy = out('copy.img');
-  const link = out('peer.img.xz');
-  const ours = out('ours.img');
-  return [
-    {
-      name: 'tsbuilder unxz',
-      command: [process.execPath, CLI, 'unxz', file, ours, '--quiet'],
-      makes: [ours],
-    },
-    {
-      name: `xz -T${availableParallelism()} -dk`,
-      command: shell('ln -sf "$1" "$2" && xz -T0 -dkf "$2"', file, link),
-      makes: [link, out('peer.img')],
-    },
-    { name: 'pixz -d', command: ['pixz', '-d', file, copy], makes: [copy] },
-    { name: '7zz x', command: shell('7zz x -so "$1" > "$2"', file, copy), makes: [copy] },
-    {
-      name: 'nbdkit xz + nbdcopy',
-      command: ['nbdkit', '-U', '-', '--filter=xz', 'file', file, '--run', `nbdcopy "$uri" "${copy}"`],
-      makes: [copy],
-    },
-  ];
-}
-
-function builders(): Contender[] {
-  const disk = out('build.img');
-  const index = join(repositoryFolder(), 'index.asc');
-  const common = ['debian-12', '--size', '10G'];
-  return [
-    {
-      name: 'tsbuilder debian-12 --size 10G',
-      command: [
-        process.execPath,
-        CLI,
-        ...common,
-        '--source',
-        index,
-        '--key',
-        join(repositoryFolder(), 'key.asc'),
-        '-o',
-        disk,
-        '--quiet',
-      ],
-      makes: [disk],
-    },
-    {
-      name: 'virt-builder debian-12 --size 10G',
-      command: [
-        'virt-builder',
-        ...common,
-        '--source',
-        `file://${index}`,
-        '--no-check-signature',
-        '-o',
-        disk,
-        '--quiet',
-      ],
-      makes: [disk],
-      rounds: 1,
-      // Only the given source, as with tsbuilder; and QEMU without KVM, which not every machine has.
-      env: {
-        VIRT_BUILDER_DIRS: '/nonexistent',
-        LIBGUESTFS_BACKEND: 'direct',
-        LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
-      },
-    },
-  ];
-}
-
-/** Options that choose and trust the local repository. */
-function localSource(): string[] {
-  return ['--source', join(repositoryFolder(), 'index.asc'), '--key', join(repositoryFolder(), 'key.asc')];
-}
-
-function starters(): Contender[] {
-  return [
-    { name: 'tsbuilder --version', command: [process.execPath, CLI, '--version'], makes: [] },
-    { name: 'node -e 0', command: [process.execPath, '-e', '0'], makes: [] },
-  ];
-}
-
-async function comparisons(inputs: Inputs, url: string): Promise<Comparison[]> {
-  const served = { cli: CLI, template: inputs.template, scratch: SCRATCH };
-  return [
-    {
-      id: 'template',
-      title: 'Unpack the debian-12 template',
-      about: '4 GiB virtual, mostly zeros, xz blocks of 16 MiB, to a new file.',
-      contenders: unpackers(inputs.template),
-    },
-    {
-      id: 'dense',
-      title: 'Unpack a dense image',
-      about: '256 MiB of the same data without zeros, xz blocks of 16 MiB.',
-      contenders: unpackers(inputs.dense),
-    },
-    {
-      id: 'streams',
-      title: 'Unpack a file of 256 streams',
-      about: 'The dense image as 256 concatenated one-block streams of 1 MiB.',
-      contenders: unpackers(inputs.streams),
-    },
-    {
-      id: 'build',
-      title: 'Build debian-12, 10 GiB, raw',
-      about: 'From a local repository: decode, grow partition and filesystem, seed.',
-      contenders: builders(),
-    },
-    {
-      id: 'reads1',
-      title: 'Serve: random reads, one at a time',
-      about:
-        '300 reads of 4 KiB anywhere in the blocks of the debian-12 template that hold data, start and end of the server included. ' +
-        'Cold read: median of the first read of each block.',
-      contenders: randomReaders(served, 1),
-    },
-    {
-      id: 'reads16',
-      title: 'Serve: random reads, 16 at a time',
-      about: 'The same reads with 16 requests under way.',
-      contenders: randomReaders(served, 16),
-    },
-    {
-      id: 'copy',
-      title: 'Serve: copy of the whole template',
-      about: 'nbdcopy from the server to a new file.',
-      contenders: copiers(served),
-    },
-    {
-      id: 'boot',
-      title: 'Serve: boot over HTTP',
-      about:
-        'From the start of the server to a login prompt in QEMU without KVM; the compressed template stays on a web server, what the guest ' +
-        'writes is thrown away.',
-      contenders: booters(CLI, url),
-    },
-    {
-      id: 'customize',
-      title: 'Customise a debian-12 disk',
-      about:
-        'Eight operations (host name, root password, SSH key, time zone, upload, write, mkdir, first-boot script) on the raw disk of 4 GiB, in place.',
-      contenders: await customizers({ cli: CLI, scratch: SCRATCH, source: localSource() }),
-    },
-    { id: 'start', title: 'Start-up', about: 'Bare start of the program.', contenders: starters() },
-  ];
-}
-
-/** Their disks take minutes to make. */
-async function packComparisons(inputs: PackBench): Promise<Comparison[]> {
-  const [fresh, used] = [await freshDisk(inputs), await usedDisk(inputs)];
-  return [
-    {
-      id: 'pack',
-      title: 'Pack the fresh debian-12 disk',
-      about:
-        '4 GiB raw, two jobs, preset 6, blocks of 16 MiB. Ours decodes the new file again and compares it, unless told not to.',
-      contenders: packers(fresh, inputs),
-    },
-    {
-      id: 'pack-used',
-      title: 'Pack a disk with deleted files',
-      about: 'The same disk after 1 GiB of random files was written and deleted.',
-      contenders: packers(used, inputs),
-    },
-    {
-      id: 'sparsify',
-      title: 'Sparsify that disk in place',
-      about: 'Free blocks become holes in the file.',
-      contenders: await sparsifiers(used, inputs),
-    },
-    {
-      id: 'repo-add',
-      title: 'Add the fresh debian-12 disk to a repository',
-      about:
-        'Inspect, pack and write the index. Ours packs with preset 6 and two jobs, verifies the result and signs; virt-builder-repository packs with ' +
-        'preset 9 and one thread, and does neither.',
-      contenders: await repositories(fresh, inputs),
-    },
-  ];
-}
+/** What was measured, by comparison: a run of some of them leaves the others' rows in the report as they are. */
+const RESULTS = join(ROOT, 'bench', 'results.json');
 
 async function machine(): Promise<string> {
   const release =
@@ -219,30 +18,35 @@ async function machine(): Promise<string> {
   return `${release}, Node ${process.version}, ${availableParallelism()} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'})`;
 }
 
+async function readResults(): Promise<Partial<Record<string, Row>>> {
+  try {
+    return JSON.parse(await readFile(RESULTS, 'utf8')) as Partial<Record<string, Row>>;
+  } catch {
+    return {};
+  }
+}
+
 await mkdir(SCRATCH, { recursive: true });
 const wanted = process.argv.slice(2);
-const rows: Row[] = [];
 const inputs = await prepareInputs(CLI, SCRATCH);
 await using web = await startTemplateServer(inputs.template);
 await writeOffsets({ cli: CLI, template: inputs.template, scratch: SCRATCH });
-const packing = wanted.length === 0 || wanted.some((id) => /^(pack|sparsify|repo-add)/.test(id));
-const all = [
-  ...(await comparisons(inputs, web.url)),
-  ...(packing ? await packComparisons({ cli: CLI, template: inputs.template, scratch: SCRATCH }) : []),
-];
-for (const { id, title, about, contenders } of all) {
+const all = comparisons(inputs, web.url);
+const known = await readResults();
+const made = await machine();
+for (const { id, title, about, prepare } of all) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;
   console.error(title);
-  const results = await compare(contenders, {
+  const results = await compare(await prepare(), {
     rounds: ROUNDS,
     scratch: SCRATCH,
     log: (text) => console.error(text),
   });
-  rows.push({ title, about, results });
+  known[id] = { title, about, made, results };
+  await writeFile(RESULTS, `${JSON.stringify(known, null, 2)}\n`);
 }
-const report = formatMarkdown(rows, await machine());
-if (wanted.length === 0) {
-  await writeFile(join(ROOT, 'bench', 'results.md'), report);
-  await writeFile(join(ROOT, 'bench', 'results.svg'), formatSvg(rows));
-}
+const rows = all.flatMap(({ id }) => known[id] ?? []);
+const report = formatMarkdown(rows);
+await writeFile(join(ROOT, 'bench', 'results.md'), report);
+await writeFile(join(ROOT, 'bench', 'results.svg'), formatSvg(rows));
 console.log(report);
