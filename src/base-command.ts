@@ -3,6 +3,7 @@ import { Command, Flags, type Interfaces, ux } from '@oclif/core';
 import { EXIT, TsbuilderError } from './errors.js';
 import { printableJson } from './io/printable.js';
 import type { Progress } from './progress.js';
+import { assertArguments } from './ui/assert-arguments.js';
 import { chooseProgress } from './ui/choose-progress.js';
 import { failureObject, formatFailure, toFailure } from './ui/failure.js';
 
@@ -44,6 +45,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected abstract execute(): Promise<unknown>;
 
   override async run(): Promise<unknown> {
+    await assertArguments(this.argv);
     const { args, argv, flags, raw } = await this.parse({
       flags: this.ctor.flags,
       baseFlags: (super.ctor as typeof BaseCommand).baseFlags,

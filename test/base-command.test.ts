@@ -224,3 +224,14 @@ describe('signals', () => {
     }
   });
 });
+
+it('refuses an argument that is no UTF-8, and none that only looks so', async () => {
+  const line = `exec "$0" --import "$1" "$2" bug --size "$(printf "$3")"`;
+  const bytes = await runProcess('sh', ['-c', line, process.execPath, TSX, PROGRAM, 'a\\377"\\n']);
+  expect(bytes).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('no UTF-8 text: a\\xff"') as string,
+  });
+  const text = await runProcess('sh', ['-c', line, process.execPath, TSX, PROGRAM, '\ufffd']);
+  expect(text.stderr).toMatch(/is not a size/);
+});

@@ -20,10 +20,8 @@ const RELABEL = '/.autorelabel';
  */
 export async function applyStage(guest: Guest, stage: CustomizeStage, state: CustomizeState): Promise<void> {
   for (const operation of stage.operations.filter(isFileOperation)) {
-    const { description } = describeOperation(operation);
-    state.means.progress.detail(description);
-    await applyOperation(guest, operation, state.context);
-    state.done.push(description);
+    state.means.progress.detail(describeOperation(operation).description);
+    state.done.push(await applyOperation(guest, operation, state.context));
   }
 }
 

@@ -57,7 +57,7 @@ export async function customizeSystem(
   await offline({ stages: stages.slice(last + 1), after });
 }
 
-/** Does a task of offline stages: on ext filesystems, or, where it meets others, in a session. */
+/** Does a task of offline stages: on ext filesystems, or, where it meets others or names that debugfs cannot be told, in a session. */
 async function changeGuest(
   path: string,
   root: GuestRoot | undefined,
@@ -72,7 +72,7 @@ async function changeGuest(
     await task.after?.(guest);
     await guest.commit();
   } catch (error) {
-    if (!isOtherFilesystem(error)) throw error;
+    if (!needsSession(error)) throw error;
     state.means.progress.detail(error.message);
     // Nothing was committed: it is all done again.
     state.done.length = done;
@@ -81,8 +81,10 @@ async function changeGuest(
   }
 }
 
-function isOtherFilesystem(error: unknown): error is TsbuilderError {
-  return error instanceof TsbuilderError && error.details['reason'] === 'other-filesystem';
+const FOR_SESSION: readonly unknown[] = ['other-filesystem', 'inexpressible'];
+
+function needsSession(error: unknown): error is TsbuilderError {
+  return error instanceof TsbuilderError && FOR_SESSION.includes(error.details['reason']);
 }
 
 /** What is done in a session: stages, and edits before and after them. */

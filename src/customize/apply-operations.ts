@@ -13,15 +13,17 @@ export function isFileOperation(operation: Operation): operation is FileOperatio
 /**
  * Does one operation in the guest, without committing.
  *
+ * @returns one line that says what was done, without secrets
  * @throws what the operation throws, with its name in front of the message
  */
 export async function applyOperation(
   guest: Guest,
   { kind, value }: FileOperation,
   context: CustomizeContext,
-): Promise<void> {
+): Promise<string> {
   context.signal?.throwIfAborted();
-  await named(kind.name, () => kind.apply(guest, value, context));
+  const said = await named(kind.name, async () => kind.apply(guest, value, context));
+  return typeof said === 'string' ? said : kind.describe(value);
 }
 
 /** Runs `work`; an error of it says that it was the operation `name` that failed. */

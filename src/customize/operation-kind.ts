@@ -58,8 +58,13 @@ interface KindBase<V> {
 /** An operation that only changes files. */
 export interface FileOperationKind<V> extends KindBase<V> {
   readonly runs: 'offline';
-  /** Does it, without committing. @throws TSB_GUEST, TSB_NOT_FOUND for a host file, TSB_USAGE */
-  apply(guest: Guest, value: V, context: CustomizeContext): Promise<void>;
+  /**
+   * Does it, without committing.
+   *
+   * @returns what was done, where that can be told only from the guest: else it is what `describe` says
+   * @throws TSB_GUEST, TSB_NOT_FOUND for a host file, TSB_USAGE
+   */
+  apply(guest: Guest, value: V, context: CustomizeContext): Promise<void> | Promise<string>;
 }
 
 /** An operation that needs the guest's own programs. */

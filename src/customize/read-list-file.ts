@@ -6,11 +6,13 @@ const LONGEST = 1024 * 1024;
 /**
  * The text of the host's file `path`, which may be a pipe.
  *
- * @throws TSB_NOT_FOUND when it cannot be read, TSB_USAGE when it is no text or longer than 1 MiB
+ * @throws TSB_NOT_FOUND when it cannot be read, TSB_USAGE when it is a folder, no text or longer than 1 MiB
  */
 export async function readListFile(path: string): Promise<string> {
   const bytes = await readBounded(path).catch((error: unknown) => {
     if (error instanceof TsbuilderError) throw error;
+    if (errnoOf(error) === 'EISDIR')
+      throw new TsbuilderError('TSB_USAGE', `${path}: is a folder`, { hint: 'Name a file.', cause: error });
     const reason = errnoOf(error) === 'ENOENT' ? 'no such file' : `cannot be read: ${messageOf(error)}`;
     throw new TsbuilderError('TSB_NOT_FOUND', `${path}: ${reason}`, { cause: error });
   });

@@ -6,7 +6,8 @@ import { TsbuilderError } from '../errors.js';
  */
 
 const MAX_NAME = 255;
-const MAX_PATH = 4096;
+/** PATH_MAX of Linux, without the NUL at the end. */
+const MAX_PATH = 4095;
 
 /** The bytes of `text` as a byte string. */
 export function toByteString(text: string): string {
@@ -15,6 +16,7 @@ export function toByteString(text: string): string {
 
 /** The text that a byte string means, or undefined when it is no UTF-8. */
 export function fromByteString(bytes: string): string | undefined {
+  if (/^[\0-\x7f]*$/.test(bytes)) return bytes;
   const raw = Buffer.from(bytes, 'latin1');
   const text = raw.toString('utf8');
   return Buffer.from(text, 'utf8').equals(raw) ? text : undefined;
@@ -29,7 +31,9 @@ export function fromByteString(bytes: string): string | undefined {
 export function splitPath(path: string): string[] {
   const problem = pathProblem(path);
   if (problem !== undefined) {
-    throw new TsbuilderError('TSB_GUEST', `${JSON.stringify(path)}: ${problem}`, { details: { path } });
+    throw new TsbuilderError('TSB_GUEST', `${JSON.stringify(shortened(path))}: ${problem}`, {
+      details: { path },
+    });
   }
   return byteComponents(toByteString(path));
 }
@@ -43,7 +47,10 @@ function pathProblem(path: string): string | undefined {
   if (!path.startsWith('/')) return 'a path in the guest must begin with /';
   if (path.includes('\0')) return 'a path cannot have a NUL character';
   const bytes = toByteString(path);
-  if (bytes.length > MAX_PATH) return `longer than ${MAX_PATH} bytes`;
+  if (bytes.length > MAX_PATH) return `${bytes.length} bytes, the limit is ${MAX_PATH}`;
   const long = bytes.split('/').find((part) => part.length > MAX_NAME);
   return long === undefined ? undefined : `a name of ${long.length} bytes, the limit is ${MAX_NAME}`;
 }
+
+/** A path that is too long tells nothing more by its end. */
+const shortened = (path: string): string => (path.length > 200 ? `${path.slice(0, 200)}...` : path);

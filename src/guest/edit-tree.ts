@@ -64,9 +64,7 @@ export async function makeFolder(
   path: string,
   options: FileAttributes & { parents?: boolean | undefined },
 ): Promise<void> {
-  const components = byteComponents(toByteString(path));
-  const paths = components.map((_, index) => pathText(components.slice(0, index + 1)));
-  for (const each of options.parents ? paths : [path]) {
+  for (const each of options.parents ? pathsAlong(path) : [path]) {
     const place = await resolvePath(tree, each, 'links');
     if (!place.node) {
       assertUnprotectedPlace(tree, each, place);
@@ -78,6 +76,12 @@ export async function makeFolder(
       throw pathError(tree, each, `a ${place.node.type} is there, so no folder can be made`, 'not-folder');
     }
   }
+}
+
+/** The paths of all folders on the way to `path`, and itself. */
+function pathsAlong(path: string): string[] {
+  const components = byteComponents(path);
+  return components.map((_, index) => `/${components.slice(0, index + 1).join('/')}`);
 }
 
 /** {@link Guest.symlink} on a tree. */

@@ -85,8 +85,8 @@ export interface GuestFiles {
   list(path: string): Promise<string[]>;
   /** Everything in a folder but `.` and `..`, sorted by bytes; with `details` also what it is, which takes more reads. */
   entries(path: string, options?: { details?: boolean | undefined }): Promise<GuestEntry[]>;
-  /** Extended attributes by full name, links followed. */
-  getXattrs(path: string): Promise<Map<string, Buffer>>;
+  /** Extended attributes by full name, of what `path` leads to, or with `follow: 'parents'` of what it is itself, even a link. */
+  getXattrs(path: string, options?: { follow?: 'links' | 'parents' }): Promise<Map<string, Buffer>>;
 }
 
 /**

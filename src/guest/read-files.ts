@@ -34,7 +34,8 @@ export function guestFiles(
     list: (path) => serially(() => listNames(current(), path)),
     entries: (path, options) =>
       serially(() => listEntries(current(), path, options?.details ? 'details' : 'names')),
-    getXattrs: (path) => serially(async () => new Map(await current().xattrs(await find(path)))),
+    getXattrs: (path, options) =>
+      serially(async () => new Map(await current().xattrs(await find(path, options?.follow)))),
   };
 }
 

@@ -42,7 +42,8 @@ export async function resolvePath(tree: Tree, path: string, follow: 'links' | 'p
       if (trail.length > 1) trail.pop();
       continue;
     }
-    const node = await tree.child(here, name);
+    const known = tree.childInMemory(here, name);
+    const node = known === 'unread' ? await tree.child(here, name) : known;
     if (node?.type === 'symlink' && (todo.length > 0 || follow === 'links')) {
       links += 1;
       if (links > MAX_LINKS) throw pathError(tree, path, 'too many symbolic links', 'loop');

@@ -105,6 +105,8 @@ export interface Tree {
   /** Files of the base of whose content nothing may remain. */
   readonly scrubbed: Map<BaseId, ScrubbedFile>;
   child(folder: TreeNode, name: string): Promise<TreeNode | undefined>;
+  /** The same where the disk need not be read for it, else `unread`: a deep path is walked many times, and waiting takes longer than looking. */
+  childInMemory(folder: TreeNode, name: string): TreeNode | undefined | 'unread';
   entries(folder: TreeNode): Promise<Folder>;
   xattrs(node: TreeNode): Promise<Map<string, Buffer>>;
   target(node: TreeNode): Promise<string>;
@@ -142,6 +144,11 @@ export function openTree(base: BaseFilesystem, now: number): Tree {
     async child(folder, name) {
       const entry = (await tree.entries(folder)).entries.get(name);
       return typeof entry === 'number' ? load(entry) : entry;
+    },
+    childInMemory(folder, name) {
+      if (!folder.folder) return 'unread';
+      const entry = folder.folder.entries.get(name);
+      return typeof entry === 'number' ? (nodes.get(entry) ?? 'unread') : entry;
     },
     async entries(folder) {
       folder.folder ??= folderOf(folder.base ? await base.entries(folder.base.id) : new Map());

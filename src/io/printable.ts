@@ -28,3 +28,11 @@ export function printableJson(value: unknown): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
+
+/** Bytes that need not be text, such as a name in a filesystem, in printable ASCII: all others as `\xff`, a backslash doubled. */
+export function printableBytes(bytes: Uint8Array): string {
+  return Buffer.from(bytes)
+    .toString('latin1')
+    .replace(/\\/g, '\\\\')
+    .replace(/[^ -~]/g, escapeCharacter);
+}

@@ -139,6 +139,28 @@ describe('customising a disk', () => {
     });
   });
 
+  it('takes a session for names that debugfs cannot be told', async () => {
+    const path = makeSystemDisk({ ...SMALL_DEBIAN, 'srv/a\nb': 'x', 'srv/c': 'x' });
+    const before = hash(path);
+    const opening = (commands: string): Promise<unknown> => {
+      const openSession: OpenApplianceSession = ({ neededFor }) => Promise.reject(new Error(neededFor));
+      return customizeDisk(path, work(commands), means({ openSession }));
+    };
+    await expect(opening('delete /srv')).rejects.toThrow('--delete');
+    await expect(opening('move /srv:/other')).rejects.toThrow('--move');
+    expect(hash(path)).toBe(before);
+    // What is beside such a name can be changed without one.
+    await customize(path, 'delete /srv/c\nlink /etc/passwd:/srv\nlink x:/srv/y');
+    fsckOn(path, 1);
+    expect(debugfsOn(path, 1, 'ls /srv')).toMatch(/a\\x0ab.*passwd.* y/s);
+  });
+
+  it('tells where a link was made', async () => {
+    const path = makeSystemDisk(SMALL_DEBIAN);
+    const { done } = await customize(path, 'link /etc/passwd:/tmp:/tmp/x');
+    expect(done).toEqual(['link /tmp/passwd, /tmp/x to /etc/passwd']);
+  });
+
   it('stops where it is interrupted', async () => {
     const path = makeSystemDisk(SMALL_DEBIAN);
     const before = hash(path);

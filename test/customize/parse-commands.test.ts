@@ -141,3 +141,11 @@ describe('a file of commands', () => {
     });
   });
 });
+
+it('is no folder', async () => {
+  await using folder = await scratchFolder();
+  await expect(readCommandsFile(folder.path)).rejects.toMatchObject({
+    code: 'TSB_USAGE',
+    message: `${folder.path}: is a folder`,
+  });
+});

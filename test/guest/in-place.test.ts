@@ -4,7 +4,15 @@ import { findRoots } from '../../src/guest/find-root.js';
 import type { Guest } from '../../src/guest/guest.js';
 import { openRoot } from '../../src/guest/open-guest.js';
 import { type FileOperationName, apply, openGuest } from '../helpers/file-operations.js';
-import { OFFSET, debugfs, fsck, makeExtImage, run, scratchPath } from '../helpers/guest-image.js';
+import {
+  OFFSET,
+  debugfs,
+  debugfsWrite,
+  fsck,
+  makeExtImage,
+  run,
+  scratchPath,
+} from '../helpers/guest-image.js';
 import { GUEST_TREES } from '../helpers/guest-trees.js';
 import { makeMountedDisk } from '../helpers/mounted-disk.js';
 
@@ -107,6 +115,18 @@ describe('a new file', () => {
     expect((await guest.getXattrs('/d/own')).get('system.posix_acl_access')).toEqual(ACL(0, 6, 0));
     expect((await guest.getXattrs('/d/copy')).size).toBe(0);
   });
+});
+
+it('a copy of a link has its attributes, not those of what it leads to', async () => {
+  const path = makeExtImage({ f: 'x', l: { link: 'f' } });
+  debugfsWrite(path, 'ea_set /l trusted.own link', 'ea_set /f user.k file');
+  await using guest = await openGuest(path);
+  await apply(guest, 'copy', '/l:/copy');
+  await guest.commit();
+  fsck(path);
+  const own = new Map([['trusted.own', Buffer.from('link')]]);
+  expect(await guest.getXattrs('/copy', { follow: 'parents' })).toEqual(own);
+  expect([...(await guest.getXattrs('/copy')).keys()]).toEqual(['user.k']);
 });
 
 describe('a path that ends in a slash', () => {

@@ -59,7 +59,9 @@ export function operation<V>(
   kind: FileOperationKind<V>,
   text: string,
 ): (guest: Guest, context: CustomizeContext) => Promise<void> {
-  return (guest, context) => kind.apply(guest, kind.parse(text), context);
+  return async (guest, context) => {
+    await kind.apply(guest, kind.parse(text), context);
+  };
 }
 
 /** The text of a guest's file, or undefined when there is none. */

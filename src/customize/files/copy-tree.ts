@@ -66,8 +66,7 @@ async function copyFolder(copy: Copy, { from, to, stat, depth }: Step): Promise<
 
 async function attributesOf(guest: Guest, path: string, stat: FileStat): Promise<FileAttributes> {
   const { mode, uid, gid, mtime } = stat;
-  // A link's own attributes cannot be asked for: they would be those of what it leads to.
-  const xattrs = stat.type === 'symlink' ? undefined : await guest.getXattrs(path);
+  const xattrs = await guest.getXattrs(path, { follow: 'parents' });
   return { mode, uid, gid, mtime, xattrs };
 }
 

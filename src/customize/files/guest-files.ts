@@ -1,5 +1,6 @@
 import { TsbuilderError } from '../../errors.js';
 import type { FileStat, GuestFiles } from '../../guest/guest.js';
+import { printableBytes } from '../../io/printable.js';
 import { type PathProblem } from '../../guest/resolve-path.js';
 import { isMissing } from '../../guest/read-files.js';
 
@@ -84,7 +85,7 @@ export function guestError(
 /** A name that no path leads to. */
 export function unreachableName(guest: GuestFiles, folder: string, rawName: string): TsbuilderError {
   return guestError(guest, folder, {
-    text: `holds a name that is no UTF-8 (${JSON.stringify(rawName)}), which cannot be dealt with`,
+    text: `holds a name that is no UTF-8 ("${printableBytes(Buffer.from(rawName, 'latin1'))}"), which cannot be dealt with`,
     reason: 'unsupported',
   });
 }

@@ -28,7 +28,7 @@ export const link: FileOperationKind<Links> = {
   runs: 'offline',
   schema: textOrObject(parse, object),
   parse,
-  describe: ({ target, links }) => `link ${links.join(', ')} to ${target}`,
+  describe: ({ target, links }) => described(target, links),
   apply: makeLinks,
 };
 
@@ -40,8 +40,17 @@ function parse(text: string): Links {
   });
 }
 
-/** As `ln -sf` does: a link to be made where a folder is comes into that folder. */
-async function makeLinks(guest: Guest, { target, links }: Links): Promise<void> {
+const described = (target: string, links: readonly string[]): string =>
+  `link ${links.join(', ')} to ${target}`;
+
+/** As `ln -sf` does: a link to be made where a folder is comes into that folder. Returns what was made where. */
+async function makeLinks(guest: Guest, { target, links }: Links): Promise<string> {
   const what = { name: lastName(target), type: 'symlink' } as const;
-  for (const path of links) await guest.symlink(target, await destination(guest, path, what));
+  const made: string[] = [];
+  for (const path of links) {
+    const place = await destination(guest, path, what);
+    await guest.symlink(target, place);
+    made.push(place);
+  }
+  return described(target, made);
 }

@@ -43,6 +43,14 @@ const MAX_EXTENSION = 4 * 1024 * 1024;
 const PIECE = 1024 * 1024;
 const ZEROS = Buffer.alloc(PIECE);
 
+const NO_MEMBER = 'the archive is cut off: a member is announced and missing';
+
+/** How an archive is read. */
+export interface TarOptions {
+  warn(message: string): void;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What headers before a member say about it. */
 interface Extensions {
   readonly global: PaxRecords;
@@ -53,20 +61,26 @@ interface Extensions {
 
 /**
  * The members of a tar archive in their order: ustar, pax, GNU and the old format of Unix, with long names, large
- * numbers and holes.
+ * numbers and holes. Between two members it cannot be seen that an archive was cut off, but for the mark at its end: a missing one is warned of.
  *
  * @throws TSB_USAGE when it is damaged, cut off or has something that is not supported
  */
-export async function* readTar(source: ByteSource, signal?: AbortSignal): AsyncGenerator<TarEntry> {
+export async function* readTar(source: ByteSource, options: TarOptions): AsyncGenerator<TarEntry> {
+  const { signal } = options;
   const extensions: Extensions = { global: new Map(), local: new Map() };
+  if (source.size === 0) throw tarError(source.name, 0, 'not a tar archive: it is empty');
+  let extended = false;
   for (let at = 0; at < source.size;) {
     const start = at;
     try {
       if (start === 0) await assertTar(source, signal);
       const raw = await readAt(source, { offset: at, length: BLOCK }, signal);
-      if (raw.every((byte) => byte === 0)) return;
+      const marked = raw.every((byte) => byte === 0);
+      if (marked && extended) throw new BadHeader(NO_MEMBER);
+      if (marked) return;
       const header = parseHeader(raw);
       at += BLOCK;
+      extended = isExtension(header) && header.flag !== 'g';
       if (isExtension(header)) {
         await readExtension(source, { header, at, extensions }, signal);
         at += padded(header.size);
@@ -82,6 +96,8 @@ export async function* readTar(source: ByteSource, signal?: AbortSignal): AsyncG
       throw tarError(source.name, start, error.message);
     }
   }
+  if (extended) throw tarError(source.name, source.size, NO_MEMBER);
+  options.warn(`${source.name}: has no mark at its end, so it may be cut off; what is in it was unpacked`);
 }
 
 /** Tells what is no archive at all from one that is damaged or cut off further on. */

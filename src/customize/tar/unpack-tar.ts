@@ -47,7 +47,7 @@ export async function unpackTar(
     signal: options.signal,
     warn: (message) => options.warn(message),
   };
-  for await (const entry of readTar(from.source, options.signal)) await unpackEntry(unpacking, entry);
+  for await (const entry of readTar(from.source, options)) await unpackEntry(unpacking, entry);
   for (const [path, mtime] of unpacking.times) await guest.setTime(path, mtime);
 }
 

@@ -1,5 +1,5 @@
 import { TsbuilderError } from '../../errors.js';
-import { fromByteString } from '../byte-path.js';
+import { printableBytes } from '../../io/printable.js';
 
 /** debugfs reads a script by lines of at most 8191 bytes; what is longer would be taken for two commands. */
 const MAX_LINE = 8190;
@@ -19,10 +19,8 @@ export function isExpressible(path: string): boolean {
  */
 export function quoteWord(bytes: string): string {
   if (LINE_END.test(bytes)) {
-    throw new TsbuilderError(
-      'TSB_GUEST',
-      `${JSON.stringify(fromByteString(bytes) ?? bytes)}: a name with a line break or NUL cannot be written`,
-    );
+    const shown = printableBytes(Buffer.from(bytes, 'latin1'));
+    throw inexpressible(`"${shown}": a name with a line break or NUL cannot be dealt with by debugfs`);
   }
   return `"${bytes.replaceAll('"', '""')}"`;
 }
@@ -45,10 +43,14 @@ export function hereWord(name: string): string {
 export function scriptLine(command: string, ...words: readonly (string | number)[]): string {
   const line = [command, ...words].join(' ');
   if (line.length > MAX_LINE) {
-    throw new TsbuilderError(
-      'TSB_GUEST',
+    throw inexpressible(
       `a name or link target is too long: the debugfs command has ${line.length} bytes, the limit is ${MAX_LINE}`,
     );
   }
   return line;
+}
+
+/** The caller can still do it another way: nothing has been written. */
+function inexpressible(message: string): TsbuilderError {
+  return new TsbuilderError('TSB_GUEST', message, { details: { reason: 'inexpressible' } });
 }

@@ -100,13 +100,13 @@ export async function planCommit(tree: Tree): Promise<CommitPlan> {
   const folders = [...tree.loaded()].filter((node) => node.folder !== undefined);
   folders.forEach((folder) => unlinkNames(draft, folder));
   for (const { parent, name, node } of tree.removedFolders) removeFolder(draft, { parent, name, node });
-  folders.forEach((folder) => countNames(draft, folder));
+  for (const folder of folders) countNames(draft, folder);
   const files = [...tree.loaded()].filter((node) => !node.removed);
   const [freed, kept] = partition(files, (node) => linksAfter(draft, node) === 0);
   const [scrubbed, plainlyFreed] = partition(freed, (node) => tree.scrubbed.has(node.base.id));
   kept.forEach((node) => assertNotScrubbed(tree, node));
   plainlyFreed.forEach((node) => freeFile(draft, node));
-  addNames(draft, await tree.root(), []);
+  await addNames(draft, await tree.root(), []);
   kept.forEach((node) => changeFile(draft, node));
   draft.scrubbed.push(...scrubbed.map((node) => node.base.id));
   if (hasSecond(draft)) return { ...draft, second: secondScript(draft, scrubbed) };
@@ -158,14 +158,17 @@ function removeFolder(draft: Draft, { parent, name, node }: RemovedFolder): void
 }
 
 /** Counts the new names of files of the base, also those inside new folders. */
-function countNames(draft: Draft, folder: TreeNode): void {
-  const { before, entries } = folder.folder ?? noFolder;
-  for (const [name, entry] of entries) {
-    if (typeof entry === 'number') continue;
-    if (entry.base && before.get(name) === entry.base.id) continue;
-    draft.toMake += 1;
-    if (entry.base) addTo(draft.linkChange, entry.base.id, 1);
-    else countNames(draft, entry);
+function countNames(draft: Draft, top: TreeNode): void {
+  const todo = [top];
+  for (let folder = todo.pop(); folder !== undefined; folder = todo.pop()) {
+    const { before, entries } = folder.folder ?? noFolder;
+    for (const [name, entry] of entries) {
+      if (typeof entry === 'number') continue;
+      if (entry.base && before.get(name) === entry.base.id) continue;
+      draft.toMake += 1;
+      if (entry.base) addTo(draft.linkChange, entry.base.id, 1);
+      else todo.push(entry);
+    }
   }
 }
 
@@ -187,8 +190,12 @@ function freeingLines(draft: Draft, node: LoadedNode): string[] {
   return [scriptLine('sif', word, 'links_count', 0), scriptLine('kill_file', word)];
 }
 
-/** Makes the new names of a folder whose place is `path`, and of the folders below it. */
-function addNames(draft: Draft, folder: TreeNode, path: readonly string[]): void {
+/**
+ * Makes the new names of a folder whose place is `path`, and of the folders below it. Asynchronous, because a tree can be deeper than
+ * the stack.
+ */
+async function addNames(draft: Draft, folder: TreeNode, path: readonly string[]): Promise<void> {
+  await Promise.resolve();
   const { before, entries } = folder.folder ?? noFolder;
   const kept: [string, TreeNode][] = [];
   const added: [string, TreeNode][] = [];
@@ -200,12 +207,12 @@ function addNames(draft: Draft, folder: TreeNode, path: readonly string[]): void
   }
   if (added.length > 0 && folder.base) draft.script.push(scriptLine('cd', inodeWord(folder.base.id)));
   draft.unindexed ||= added.length > 0 && entries.size >= LARGE_FOLDER;
-  for (const [name, node] of added) addName(draft, node, [...path, name]);
-  for (const [name, node] of kept) if (node.folder) addNames(draft, node, [...path, name]);
+  for (const [name, node] of added) await addName(draft, node, [...path, name]);
+  for (const [name, node] of kept) if (node.folder) await addNames(draft, node, [...path, name]);
 }
 
 /** Makes one name in debugfs' current folder. */
-function addName(draft: Draft, node: TreeNode, path: readonly string[]): void {
+async function addName(draft: Draft, node: TreeNode, path: readonly string[]): Promise<void> {
   const name = path.at(-1) ?? '';
   const names = draft.newNames.get(node);
   draft.added.push({ path, node });
@@ -217,7 +224,7 @@ function addName(draft: Draft, node: TreeNode, path: readonly string[]): void {
     if (!hasSecond(draft)) draft.script.push(scriptLine('sif', hereWord(name), 'links_count', names.count));
   } else {
     draft.newNames.set(node, { first: path, count: 1 });
-    createFile(draft, node, path);
+    await createFile(draft, node, path);
   }
 }
 
@@ -236,13 +243,13 @@ function linkName(draft: Draft, file: string, name: string): void {
   );
 }
 
-function createFile(draft: Draft, node: TreeNode, path: readonly string[]): void {
+async function createFile(draft: Draft, node: TreeNode, path: readonly string[]): Promise<void> {
   const name = quoteWord(path.at(-1) ?? '');
   if (node.type === 'symlink') {
     draft.script.push(scriptLine('symlink', name, quoteWord(node.target ?? '')));
   } else if (node.type === 'directory') {
     draft.script.push(scriptLine('mkdir', name), scriptLine('cd', hereWord(path.at(-1) ?? '')));
-    addNames(draft, node, path);
+    await addNames(draft, node, path);
     draft.script.push(scriptLine('cd', '..'));
   } else if (node.type === 'file') {
     draft.script.push(scriptLine('write', contentWord(draft, node.content ?? ''), name));

@@ -26,6 +26,8 @@ export interface MountTable<F extends GuestFiles = GuestFiles> {
   readonly absent: readonly AbsentMount[];
   /** Called when `path` goes below the mount point of one of these, or what is in it is listed: throws, or lets the folder on the disk be used. */
   readonly enterAbsent: (absent: AbsentMount, path: string) => void;
+  /** Paths without links that are known to lead to folders: walking a deep path again begins at the nearest of them. */
+  readonly folders?: Set<string> | undefined;
 }
 
 /** The filesystem that a path without links belongs to, and what that calls it. */

@@ -11,7 +11,7 @@ export function mountedFiles(table: MountTable): GuestFiles {
 /** As {@link mountedFiles}, but what cannot be reached looks as if it were not mounted. For finding out what a guest is. */
 export function reachableFiles(table: MountTable): GuestFiles {
   const mounts = table.mounts.filter(({ files }) => files !== undefined);
-  return mountedFiles({ ...table, mounts, absent: [] });
+  return mountedFiles({ ...table, mounts, absent: [], folders: undefined });
 }
 
 function filesInMounts(table: MountTable): GuestFiles {
@@ -61,9 +61,9 @@ function filesInMounts(table: MountTable): GuestFiles {
       const entries = await folder.files.entries(folder.inner, options);
       return Promise.all(entries.map((entry) => shownEntry(table, folder, entry)));
     },
-    async getXattrs(path) {
-      const { files, inner } = await find(path);
-      return files.getXattrs(inner);
+    async getXattrs(path, options) {
+      const { files, inner } = await findMounted(table, path, options?.follow ?? 'links');
+      return files.getXattrs(inner, options);
     },
   };
 }

@@ -13,11 +13,12 @@ import { type MountedPlace, findMounted, problem, resolveMounted } from './resol
  * disposes them.
  */
 export function mountedGuest(filesystems: MountTable<PartGuest>, os: GuestOs): Guest {
-  const table: MountTable<PartGuest> = { ...filesystems, enterAbsent: refuseAbsent };
+  const folders = new Set<string>();
+  const table: MountTable<PartGuest> = { ...filesystems, enterAbsent: refuseAbsent, folders };
   const place = (path: string): Promise<MountedPlace<PartGuest>> => placeToChange(table, path, 'parents');
   return {
     os,
-    ...mountedFiles(filesystems),
+    ...mountedFiles({ ...filesystems, folders }),
     async writeFile(path, content, attributes) {
       const { files, inner } = await placeToChange(table, path, 'links');
       await files.writeFile(inner, content, attributes);
@@ -42,11 +43,13 @@ export function mountedGuest(filesystems: MountTable<PartGuest>, os: GuestOs): G
       const to = await place(path);
       assertNoMounts(table, from);
       assertSame(table, from, to);
+      if (from.stat.type === 'directory') folders.clear();
       await from.files.rename(from.inner, to.inner);
     },
     async remove(path, options) {
       const found = await findMounted(table, path, 'parents');
       assertNoMounts(table, found);
+      if (found.stat.type === 'directory') folders.clear();
       await found.files.remove(found.inner, options);
     },
     ...attributeEdits(table),

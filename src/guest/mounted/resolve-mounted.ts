@@ -37,14 +37,16 @@ export async function resolveMounted<F extends GuestFiles>(
 ): Promise<MountedPlace<F>> {
   if (!path.startsWith('/'))
     throw problem(table, path, 'a path in the guest must begin with /', 'unsupported');
-  let trail: string[] = [];
-  let here = await lookAt(table, '/', path);
-  const todo = componentsOf(path).reverse();
+  const asked = componentsOf(path);
+  let trail = knownStart(table, asked);
+  let here = await lookAt(table, textOf(trail), path);
+  const todo = asked.slice(trail.length).reverse();
   for (let links = 0; ;) {
     const name = todo.pop();
     if (name === undefined) return here;
     if (here.stat?.type !== 'directory')
       throw problem(table, path, `${here.path} is not a folder`, 'not-folder');
+    table.folders?.add(here.path);
     if (name === '..') {
       trail.pop();
       here = await lookAt(table, textOf(trail), path);
@@ -68,6 +70,17 @@ export async function resolveMounted<F extends GuestFiles>(
       here = next;
     }
   }
+}
+
+/** The longest beginning of a path that is known to lead to a folder and to have no link in it. */
+function knownStart({ folders }: MountTable, components: readonly string[]): string[] {
+  const up = components.indexOf('..');
+  const start = up < 0 ? [...components] : components.slice(0, up);
+  let path = textOf(start);
+  while (start.length > 0 && !folders?.has(path)) {
+    path = path.slice(0, -1 - (start.pop() ?? '').length);
+  }
+  return start;
 }
 
 /** What a path without links is. */

@@ -77,7 +77,11 @@ describe('user', () => {
 
   it('with a key and no password can log in where sshd takes ! for locked', async () => {
     const value = v.parse(user.schema, { name: 'carol', keys: [`string:${PUBLIC_KEYS.rsa.trim()}`] });
-    const { guest } = await customized(TREE, [(guest, context) => user.apply(guest, value, context)]);
+    const { guest } = await customized(TREE, [
+      async (guest, context) => {
+        await user.apply(guest, value, context);
+      },
+    ]);
     await using _ = guest;
     expect(await textOf(guest, '/etc/shadow')).toContain('\ncarol:*:');
     expect(await textOf(guest, '/home/carol/.ssh/authorized_keys')).toBe(PUBLIC_KEYS.rsa);
