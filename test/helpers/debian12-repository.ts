@@ -18,6 +18,7 @@ const INPUTS = [
   'templates/debian-12.yaml',
   'src/xz/block-map.ts',
   ...[
+    'choose-layout',
     'compress',
     'esp',
     'ext4',
@@ -27,6 +28,7 @@ const INPUTS = [
     'partition',
     'root-ext4',
     'tree',
+    'unpack-tree',
   ].map((part) => `src/build/template/${part}.ts`),
 ];
 
