@@ -103,7 +103,6 @@ export async function removeStrays(dir: string, signal?: AbortSignal): Promise<v
   });
 }
 
-/** Temporary files of writers that have died. */
 async function abandoned(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => {
     const owner = parseIdentity(/^\..*\.(\d+-\d+-[0-9a-f]{16})\.\d+\.tsb$/.exec(name)?.[1] ?? '');
@@ -111,6 +110,7 @@ async function abandoned(dir: string): Promise<string[]> {
   });
 }
 
-async function sweepTemporary(dir: string): Promise<void> {
+/** Removes temporary files of writers that have died. */
+export async function sweepTemporary(dir: string): Promise<void> {
   for (const name of await abandoned(dir)) await rm(join(dir, name), { force: true });
 }

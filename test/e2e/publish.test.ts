@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
@@ -67,6 +67,38 @@ it('what is published in a bucket is what tsbuilder builds from, and virt-builde
   expect((JSON.parse(said) as { templates: object[] }).templates).toMatchObject([{ 'os-version': 'small' }]);
   rmSync(folder, { recursive: true });
   rmSync(copy, { recursive: true });
+});
+
+it('a publisher that is killed at any step leaves an index that holds, and the next one sweeps', async () => {
+  const from = desk.file('crash-repo');
+  const site = desk.file('site');
+  cpSync(repo(), from, { recursive: true });
+  resultOf(await desk.run(['repo', 'publish', from, site, '--json']));
+  const other = makeSystemDisk({ ...SMALL_DEBIAN, 'etc/hostname': 'other\n' });
+  resultOf(await desk.run(['repo', 'add', from, other, 'small', '--json']));
+  const revisions: string[] = [];
+  for (const call of ['rename', 'unlink']) {
+    for (let n = 1, going = true; going; n += 1) {
+      const to = desk.file(`site-${call}-${n}`);
+      cpSync(site, to, { recursive: true });
+      const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=SIGKILL:when=${n}`];
+      const wrapper = ['strace', '-f', '-qq', '-o', '/dev/null', ...inject];
+      // One thread makes all calls: strace counts them for each thread.
+      const publish = ['repo', 'publish', from, to, '--json'];
+      const outcome = await desk.run(publish, { wrapper, env: { UV_THREADPOOL_SIZE: '1' } });
+      going = outcome.status !== 0;
+      expect(resultOf(await desk.run(['repo', 'verify', to, '--json']))).toMatchObject({ valid: true });
+      gnupg.gpg(['--import', join(to, 'key.asc')]);
+      gnupg.gpg(['--verify', join(to, 'index.asc')]);
+      revisions.push(/^revision=(.*)$/m.exec(readFileSync(join(to, 'index.asc'), 'utf8'))?.[1] ?? '');
+      resultOf(await desk.run(publish));
+      expect(readdirSync(to).filter((name) => name.startsWith('.'))).toEqual([]);
+      rmSync(to, { recursive: true });
+    }
+  }
+  expect(new Set(revisions)).toEqual(new Set(['1', '2']));
+  expect(revisions.length).toBeGreaterThan(5);
+  for (const path of [from, site]) rmSync(path, { recursive: true });
 });
 
 it('an interrupted upload leaves the index that was there, and nothing else', async () => {

@@ -8,6 +8,7 @@ import { parseIndex } from '../../src/index-repo/index-file.js';
 import { exec } from '../../src/io/exec.js';
 import { forEachParallel } from '../../src/io/parallel.js';
 import { SOURCE } from '../helpers/entries.js';
+import { indexTexts } from '../helpers/index-texts.js';
 
 const RUNS = 400;
 
@@ -84,17 +85,7 @@ const section = fc
     fc.uniqueArray(line, { maxLength: 4 }),
   )
   .map(([name, fields, more]) => [`[${name}]`, fields, ...more].join('\n'));
-const index = fc
-  .record({
-    sections: fc.array(section, { maxLength: 3 }),
-    between: fc.constantFrom('\n\n', '\n\n', '\n\n\n', '\n'),
-    head: fc.constantFrom('', '', '', '# head\n', '\n', ' \n', ' continued\n', 'field=x\n'),
-    tail: fc.constantFrom('\n', '\n', '\n', '\n\n', ''),
-    lineEnd: fc.constantFrom('\n', '\n', '\n', '\n', '\n', '\r\n'),
-  })
-  .map(({ sections, between, head, tail, lineEnd }) =>
-    `${head}${sections.join(between)}${tail}`.replaceAll('\n', lineEnd),
-  );
+const index = indexTexts(section);
 
 /** What virt-builder 1.48 is needlessly strict about: docs/index-format.md explains each. */
 const NEEDLESS: Record<string, (text: string) => boolean> = {

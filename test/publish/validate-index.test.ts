@@ -11,6 +11,7 @@ import { validateIndex } from '../../src/publish/validate-index.js';
 import { virtBuilderWarnings } from '../../src/publish/virt-builder-index.js';
 import { SOURCE } from '../helpers/entries.js';
 import { type Gnupg, type GnupgKey, newGnupg } from '../helpers/gnupg.js';
+import { indexTexts } from '../helpers/index-texts.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
 
 let folder: Awaited<ReturnType<typeof scratchFolder>>;
@@ -155,17 +156,7 @@ const section = fc
   .map(([name, lines, lacks]) =>
     [`[${name}]`, ...['arch=x', 'file=f', 'size=1'].filter((_, at) => at !== lacks - 2), ...lines].join('\n'),
   );
-const anyIndex = fc
-  .record({
-    sections: fc.array(section, { maxLength: 3 }),
-    between: fc.constantFrom('\n\n', '\n\n', '\n\n\n', '\n'),
-    head: fc.constantFrom('', '', '', '# head\n', '\n', ' \n', ' continued\n', 'field=x\n'),
-    tail: fc.constantFrom('\n', '\n', '\n', '\n\n', ''),
-    lineEnd: fc.constantFrom('\n', '\n', '\n', '\n', '\n', '\r\n'),
-  })
-  .map(({ sections, between, head, tail, lineEnd }) =>
-    `${head}${sections.join(between)}${tail}`.replaceAll('\n', lineEnd),
-  );
+const anyIndex = indexTexts(section);
 
 describe('any text', () => {
   it('has problems exactly when the reader refuses it, and the first of them is among those', () => {

@@ -2,6 +2,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
+import { sweepTemporary } from '../../index-repo/publish-strays.js';
 import { openFileSource } from '../../io/file-source.js';
 import { writeError } from '../../io/free-space.js';
 import { startHash } from '../../io/hash-content.js';
@@ -40,7 +41,10 @@ export function folderTarget(dir: string): PublishTarget {
       await mkdir(dir, { recursive: true }).catch((error: unknown) => {
         throw writeError(dir, error);
       });
-      return withLock(lockPath(dir), { signal }, action);
+      return withLock(lockPath(dir), { signal }, async () => {
+        await sweepTemporary(dir);
+        return action();
+      });
     },
   };
 }

@@ -119,7 +119,7 @@ async function sendInStages(
   using step = progress.step(`Sending to ${target.name}`, total);
   const options = { signal, onProgress: (bytes: number): void => step.advance(bytes) };
   const stageOf = ({ name }: PublishedFile): number =>
-    name === INDEX_FILE ? 2 : /\.(?:asc|html)$/.test(name) ? 1 : 0;
+    name === INDEX_FILE ? 2 : /^(?:index-[0-9a-f]{16}\.asc|key\.asc|index\.html)$/.test(name) ? 1 : 0;
   for (const stage of [0, 1, 2]) {
     const sending = files.filter((file) => stageOf(file) === stage);
     if (sending.length === 0) continue;

@@ -89,6 +89,21 @@ async function visit(of: Catalogue, width = 1000): Promise<{ page: Page; complai
   return { page, complaints };
 }
 
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Whether two boxes have more than a pixel of each other. */
+function overlap(a: Box | null, b: Box | null): boolean {
+  if (!a || !b) throw new Error('not visible');
+  const along = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+  const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+  return along > 1 && down > 1;
+}
+
 const origin = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
 describe('the catalogue page in Chromium', () => {
@@ -96,12 +111,16 @@ describe('the catalogue page in Chromium', () => {
     const { page, complaints } = await visit(catalogue());
     const article = page.locator('article').first();
     const text = await article.innerText();
-    for (const words of ['debian-12', '4 GiB', '123 MiB', 'Log in with a key.', 'latest'])
-      expect(text).toContain(words);
+    for (const part of ['debian-12', '4 GiB', '123 MiB', 'Log in with a key.', 'latest'])
+      expect(text).toContain(part);
     expect(await page.getByText(FINGERPRINT).first().isVisible()).toBe(true);
     const box = await article.locator('svg').boundingBox();
     expect(box?.width).toBeGreaterThan(500);
     expect(await article.locator('svg rect').count()).toBeGreaterThan(10);
+    const words = article.locator('svg text');
+    const boxes = await Promise.all((await words.all()).map((one) => one.boundingBox()));
+    expect(boxes.length).toBeGreaterThan(8);
+    expect(boxes.flatMap((one, at) => boxes.slice(at + 1).filter((next) => overlap(one, next)))).toEqual([]);
     expect(complaints).toEqual([]);
     expect(asked.filter((path) => path !== '/favicon.ico')).toEqual(['/']);
   });
