@@ -211,6 +211,16 @@ describe('layout xfs', () => {
     await expect(other).rejects.toThrow(/grub-fstest: error/);
   });
 
+  it('refuses a disk that is too small for it, and says how large it must be', async () => {
+    const small = await newContext('a', recipe.replace('512MiB', '400MiB'));
+    const attempt = layoutNamed('xfs').makeDisk(small, join(folder, 'disk.img'), 'unused.tar');
+    // What GPT and the EFI system partition take is 130 MiB.
+    await expect(attempt).rejects.toMatchObject({
+      code: 'TSB_RECIPE_INVALID',
+      message: `mini.yaml: ${400 * 1024 ** 2} bytes are too few for layout xfs: at least ${430 * 1024 ** 2} are needed`,
+    });
+  });
+
   it('refuses what a prototype cannot say', async () => {
     const tar = await makeTar();
     const tree = join(folder, 'fixture');
