@@ -13,8 +13,7 @@ export interface DriverFacts {
 }
 
 /** Why filesystems are left while their driver has not been asked. */
-const ONLY_ITS_DRIVER =
-  'only its own driver knows what is free: sparsify and pack ask it where the package libguestfs-tools is installed';
+const ONLY_ITS_DRIVER = 'only its driver (package libguestfs-tools) knows it';
 
 const UNCLEAN = 'it was not unmounted cleanly';
 

@@ -10,9 +10,9 @@ const { light, dark } = PAGE_COLOURS;
 const STYLE = `:root{color-scheme:light dark}
 body{margin:0 auto;padding:1rem;max-width:56rem;font:15px/1.5 system-ui,sans-serif;background:${light.paper};color:${light.ink}}
 svg{max-width:100%;height:auto}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;padding:0 10px}
 table{border-collapse:collapse;width:100%}
-caption{text-align:left;font-weight:600;padding:.5rem 0}
+caption{text-align:left;font-weight:600;padding:.5rem .6rem}
 th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid ${light.soft};vertical-align:top}
 .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 @media (prefers-color-scheme:dark){body{background:${dark.paper};color:${dark.ink}}th,td{border-color:${dark.soft}}}`;
