@@ -30,6 +30,7 @@ export async function customizers({ cli, scratch, source }: CustomizeBench): Pro
   );
   await writeFile(file('script.sh'), '#!/bin/sh\necho hello\n');
   await writeFile(file('upload.bin'), Buffer.alloc(100_000, 'x'));
+  await writeFile(file('more'), overwriting(cli, ours, 100));
   const eight = [
     ...[
       '--hostname',
@@ -56,6 +57,11 @@ export async function customizers({ cli, scratch, source }: CustomizeBench): Pro
       command: us(ours, '--no-backup', '--write', '/etc/issue:hello'),
       makes: [],
     },
+    {
+      name: 'the same with 100 operations more, over files that are there',
+      command: us(ours, '--no-backup', '--write', '/etc/issue:hello', '--commands-from-file', file('more')),
+      makes: [],
+    },
     { name: 'tsbuilder customize, with a backup', command: us(kept, ...eight), makes: [`${kept}.bak`] },
     {
       name: 'virt-customize',
@@ -65,6 +71,17 @@ export async function customizers({ cli, scratch, source }: CustomizeBench): Pro
       env: { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
     },
   ];
+}
+
+/** Commands that write over `count` files of the guest's /usr/bin. */
+function overwriting(cli: string, disk: string, count: number): string {
+  const { stdout } = spawnSync(process.execPath, [cli, 'ls', disk, '/usr/bin'], { encoding: 'utf8' });
+  const names = stdout.split('\n').filter((name) => /^\w+$/.test(name));
+  if (names.length < count) throw new Error(`the guest has ${names.length} files to write over`);
+  return names
+    .slice(0, count)
+    .map((name) => `write /usr/bin/${name}:hello\n`)
+    .join('');
 }
 
 function build(args: readonly string[]): void {

@@ -15,7 +15,7 @@ export function idLines(renewed: RenewedIds | undefined): Line[] {
   ];
 }
 
-/** What was done to a guest: a line for each operation, then its new host keys and whether root can log in. */
+/** What was done to a guest: a line for each operation (of very many, for the first), then its new host keys and whether root can log in. */
 export function customizeLines({ done, hostKeys, rootLogin }: CustomizeDone): Line[] {
   const logins = {
     locked: 'locked: give it a password with --root-password, or log in as another user',
@@ -24,20 +24,31 @@ export function customizeLines({ done, hostKeys, rootLogin }: CustomizeDone): Li
   };
   const login = rootLogin && logins[rootLogin];
   return [
-    ...done.map((text): Line => ['Done', text]),
+    ...abridged(done.map((text): Line => ['Done', text])),
     ...hostKeys.map(({ type, fingerprint }): Line => ['Host key', `${fingerprint} (${type.toUpperCase()})`]),
     ...(login === undefined ? [] : [['Root login', login] as const]),
   ];
 }
 
-/** What will be done to a guest, a line for each operation. */
+/** What will be done to a guest, a line for each operation (of very many, for the first). */
 export function stageLines(stages: readonly DescribedStage[]): Line[] {
-  return stages.flatMap(({ runs, operations }) =>
-    operations.map(({ description }): Line => [
-      runs === 'offline' ? 'Customise' : 'Run in the guest',
-      description,
-    ]),
+  return abridged(
+    stages.flatMap(({ runs, operations }) =>
+      operations.map(({ description }): Line => [
+        runs === 'offline' ? 'Customise' : 'Run in the guest',
+        description,
+      ]),
+    ),
   );
+}
+
+/** More operations than that are not told one by one. */
+const TOLD = 50;
+
+function abridged(lines: readonly Line[]): Line[] {
+  const more = lines.length - TOLD;
+  if (more <= 1) return [...lines];
+  return [...lines.slice(0, TOLD), ['And', `${more} operations more, which --json tells`]];
 }
 
 /** What will be done about the ids of a disk. */
