@@ -1,12 +1,17 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { type ExecOptions, type ExecResult, exec } from '../io/exec.js';
+import { openScratchFolder } from '../io/scratch-folder.js';
 import { readKeyring } from './keyring.js';
 import { type IndexSigner, assertSigns } from './publish-signer.js';
 
 /** How GnuPG gets at a secret key. */
 export interface GpgOptions {
-  /** A file with the passphrase. Default: gpg's agent knows it or asks for it. */
+  /** A file with the passphrase. */
   readonly passphraseFile?: string | undefined;
+  /** The passphrase, where there is no file with it. Default: gpg's agent knows it or asks for it. */
+  readonly passphraseText?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -46,17 +51,23 @@ async function clearsign(
   text: string,
   options: GpgOptions & { fingerprint: string; expiresMs: number | undefined },
 ): Promise<string> {
-  const { fingerprint, expiresMs, passphraseFile, signal } = options;
+  const { fingerprint, expiresMs, passphraseFile, passphraseText, signal } = options;
   const expiry = expiresMs === undefined ? '0' : `seconds=${Math.ceil(expiresMs / 1000)}`;
-  const passphrase =
-    passphraseFile === undefined ? [] : ['--pinentry-mode', 'loopback', '--passphrase-file', passphraseFile];
+  await using folder = await openScratchFolder('sign');
+  const path = join(folder.path, 'index');
+  // gpg takes the last newline off; old readers want a blank line behind the last section.
+  await writeFile(path, `${text}\n`);
+  const fromFile = passphraseFile === undefined ? [] : ['--passphrase-file', passphraseFile];
+  const input =
+    passphraseFile === undefined && passphraseText !== undefined ? `${passphraseText}\n` : undefined;
+  const given = input === undefined ? fromFile : ['--passphrase-fd', '0'];
+  const passphrase = given.length > 0 ? ['--pinentry-mode', 'loopback', ...given] : [];
   const args = [
     ...['--status-fd', '2', '--digest-algo', 'SHA512', '--default-sig-expire', expiry],
     ...passphrase,
-    ...['--local-user', fingerprint, '--output', '-', '--clearsign'],
+    ...['--local-user', fingerprint, '--output', '-', '--clearsign', '--', path],
   ];
-  // gpg takes the last newline off; old readers want a blank line behind the last section.
-  const { stdout, stderr } = await gpg(args, { input: `${text}\n`, signal });
+  const { stdout, stderr } = await gpg(args, { input, signal });
   if (/^\[GNUPG:\] SIG_CREATED C /m.test(stderr)) return stdout;
   throw new TsbuilderError('TSB_TOOL_FAILED', `gpg did not sign with key ${fingerprint}: ${stderr.trim()}`);
 }

@@ -65,6 +65,7 @@ export function signerRequest(
     keys: flags.key ?? [],
     gpgKeys: flags['gpg-key'] ?? [],
     passphraseFile,
+    passphraseText: process.env['TSBUILDER_PASSPHRASE'],
     passphrase: passphraseFrom(passphraseFile, signal),
     signal,
   };

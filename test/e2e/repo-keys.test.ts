@@ -167,13 +167,20 @@ describe('a key of GnuPG', () => {
     expect(readFileSync(join(dir, 'index.asc'), 'utf8')).not.toContain('\r');
   });
 
-  it('signs with a passphrase from a file', async () => {
-    gnupg.forget();
+  it('signs with a passphrase from a file, or from the environment', async () => {
     const env = { GNUPGHOME: gnupg.home };
-    const dir = newRepo();
-    const chosen = ['--gpg-key', locked.fingerprint, '--passphrase-file', desk.file('passphrase')];
-    resultOf(await repo(['init', dir, ...chosen], { env }));
-    expect(judged(dir).by).toBe(locked.fingerprint);
+    const chosen = ['--gpg-key', locked.fingerprint];
+    const file = ['--passphrase-file', desk.file('passphrase')];
+    const given = readFileSync(desk.file('passphrase'), 'utf8').split('\n')[0] ?? '';
+    const run = (words: string[], more = {}): ReturnType<typeof repo> => {
+      gnupg.forget();
+      return repo(['init', newRepo(), ...chosen, ...words], { env: { ...env, ...more } });
+    };
+    for (const outcome of [await run(file), await run([], { TSBUILDER_PASSPHRASE: given })])
+      expect(resultOf(outcome)).toMatchObject({ fingerprint: locked.fingerprint });
+    const wrong = failureOf(await run([], { TSBUILDER_PASSPHRASE: 'wrong' }));
+    expect(wrong.summary).toBe('8 TSB_TOOL_FAILED');
+    expect(JSON.stringify(wrong)).not.toContain(given);
   });
 
   it('that is not there or is ambiguous is refused', async () => {

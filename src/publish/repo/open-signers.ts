@@ -14,6 +14,8 @@ export interface SignerRequest {
   readonly gpgKeys: readonly string[];
   /** A file with the passphrase, for GnuPG. */
   readonly passphraseFile?: string | undefined;
+  /** The passphrase, for GnuPG, where there is no file. */
+  readonly passphraseText?: string | undefined;
   /** The passphrase of the key file at a path. */
   readonly passphrase: (path: string) => Promise<string>;
   readonly signal?: AbortSignal | undefined;
