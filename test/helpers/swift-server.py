@@ -2,6 +2,7 @@
 
 Prints the port of the proxy when it answers. Swift is in Debian's python3-swift; its own packages would start services.
 """
+import ctypes
 import os
 import pwd
 import signal
@@ -74,6 +75,8 @@ log_address = /dev/null
 def start(name):
     pid = os.fork()
     if pid == 0:
+        # PR_SET_PDEATHSIG: they end with this process, however that ends.
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
         sys.exit(run_wsgi(f'{folder}/{name}.conf', f'{name}-server'))
     return pid
 
