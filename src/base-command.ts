@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Command, Flags, type Interfaces, ux } from '@oclif/core';
-import { EXIT, TsbuilderError } from './errors.js';
+import { EXIT, TsbuilderError, errnoOf } from './errors.js';
+import { writeError } from './io/free-space.js';
 import { printableJson } from './io/printable.js';
 import type { Progress } from './progress.js';
 import { assertArguments } from './ui/assert-arguments.js';
@@ -38,6 +39,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   /** Where the command reports its work. */
   progress!: Progress;
   private readonly controller = new AbortController();
+  private running = false;
+  private failed = false;
   /** Aborted by SIGINT, SIGTERM and SIGHUP. */
   readonly signal = this.controller.signal;
 
@@ -61,11 +64,26 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     setMaxListeners(0, this.signal);
     this.progress = await chooseProgress({ ...flags, json: this.jsonEnabled() }, this.signal);
     const stop = this.listenToSignals();
+    this.listenToOutput();
+    this.running = true;
     try {
       return await this.execute();
     } finally {
+      this.running = false;
       stop();
     }
+  }
+
+  /** Output that cannot be written ends the work as an error; a reader that went away does not. */
+  private listenToOutput(): void {
+    // That of oclif throws where nobody can catch it.
+    process.stdout.removeAllListeners('error');
+    process.stdout.on('error', (error: Error) => {
+      if (errnoOf(error) === 'EPIPE') return;
+      const failure = writeError('standard output', error) as Error;
+      if (this.running) this.controller.abort(failure);
+      else this.printFailure(toFailure(failure, { help: this.helpLine(), signal: this.signal }));
+    });
   }
 
   private listenToSignals(): () => void {
@@ -92,13 +110,19 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     // A usage error is told once, without oclif's warning that arguments were never parsed.
     this.parsed = true;
     if (this.jsonEnabled()) this.logJson(failureObject(failure));
-    else {
-      // Content in a pipe that nobody reads would keep an interrupted process alive.
-      const stop = failure.exit === EXIT.interrupted && process.stdout.writableLength > 0;
-      const text = formatFailure(failure, { debug: process.env['DEBUG'] !== undefined });
-      process.stderr.write(text, () => stop && process.exit(failure.exit));
-    }
+    else this.printFailure(failure);
     return Promise.resolve();
+  }
+
+  private printFailure(failure: TsbuilderError | undefined): void {
+    // Each further write to a standard output that is broken says so again.
+    if (!failure || this.failed) return;
+    this.failed = true;
+    process.exitCode = failure.exit;
+    // Content in a pipe that nobody reads would keep an interrupted process alive.
+    const stop = failure.exit === EXIT.interrupted && process.stdout.writableLength > 0;
+    const text = formatFailure(failure, { debug: process.env['DEBUG'] !== undefined });
+    process.stderr.write(text, () => stop && process.exit(failure.exit));
   }
 
   private helpLine(): string {

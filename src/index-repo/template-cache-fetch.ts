@@ -6,7 +6,7 @@ import { writeError } from '../io/free-space.js';
 import { type HttpOptions, openHttpClient } from '../io/http-client.js';
 import { type ProbedFile, isSameVersion, probeFile, validatorOf } from '../io/http-identity.js';
 import { pinUrl } from '../io/http-pin.js';
-import { withRetries } from '../io/http-retry.js';
+import { tellRetries, withRetries } from '../io/http-retry.js';
 import { type Lock, acquireLock } from '../io/lock-file.js';
 import { redactUrl } from '../io/redact-url.js';
 import { parseLocation } from '../io/source-location.js';
@@ -159,8 +159,7 @@ async function startTemplateDownload(
     soundPrefix: (partial) => soundPrefix(partial, entry, mapOptions(paths, options)),
     onStart: (size) => (step = progress.step(`Downloading ${entry.name}`, size)),
     onBytes: (bytes) => step?.advance(bytes),
-    onRetry: (error, delayMs) =>
-      progress.detail(`${error.message}; trying again in ${Math.ceil(delayMs / 1000)} s`),
+    onRetry: tellRetries((sentence) => progress.detail(sentence)),
     signal,
   });
   const end = (): void => step?.[Symbol.dispose]();

@@ -96,7 +96,8 @@ export class DownloadRun implements Download {
     try {
       await this.hashPartial();
       const progress = (): number => this.position;
-      await withRetries(() => this.attempt(), { ...this.options, progress, signal: this.signal });
+      const hint = 'Try again later: what has arrived is kept.';
+      await withRetries(() => this.attempt(), { hint, ...this.options, progress, signal: this.signal });
       await this.parts.handle.truncate(this.position);
       return { ...this.identity, ...this.hasher.digest() };
     } catch (error) {

@@ -104,7 +104,8 @@ async function readRange(file: RemoteFile, range: Range, signal?: AbortSignal): 
         true,
       );
   };
-  await withRetries(attempt, { ...file.options, progress: () => done, signal });
+  // The server has been there: it may be starting anew.
+  await withRetries(attempt, { connectAttempts: Infinity, ...file.options, progress: () => done, signal });
   return data;
 }
 

@@ -7,6 +7,7 @@ import { type Download, startDownload } from './download.js';
 import { openFollowSource } from './follow-source.js';
 import { formatSize } from './format-size.js';
 import type { HttpOptions } from './http-client.js';
+import { tellRetries } from './http-retry.js';
 import { openSource } from './open-source.js';
 import { openScratchFile } from './output-file.js';
 import { parseLocation } from './source-location.js';
@@ -36,7 +37,9 @@ export interface AnySource extends ByteSource {
  */
 export async function openAnySource(pathOrUrl: string, options: AnySourceOptions = {}): Promise<AnySource> {
   try {
-    const source = await openSource(pathOrUrl, { ...options.http, signal: options.signal });
+    const { http, progress = silentProgress, signal } = options;
+    const onRetry = tellRetries((sentence) => progress.warn(sentence));
+    const source = await openSource(pathOrUrl, { onRetry, ...http, signal });
     return { ...source, isHere: parseLocation(pathOrUrl).kind === 'file' };
   } catch (error) {
     if (!(error instanceof TsbuilderError && error.code === 'TSB_NO_RANGES')) throw error;
@@ -63,8 +66,10 @@ async function downloadWhole(url: string, options: AnySourceOptions, reason: str
       maxSize: Number.MAX_SAFE_INTEGER,
       roomIn: folder,
       resumable: false,
+      hint: 'Try again later.',
       onStart,
       onBytes: (bytes) => step?.advance(bytes),
+      onRetry: tellRetries((sentence) => progress.warn(sentence)),
       signal,
     }),
   );

@@ -1,9 +1,10 @@
 import { EXIT, TsbuilderError, errnoOf } from '../errors.js';
+import { writeError } from './free-space.js';
 
 /**
  * Resolves when standard output has taken `data`; a reader that has stopped reading does not hold up an abort.
  *
- * @throws TSB_IO, its cause EPIPE when the reader has gone away
+ * @throws TSB_NO_SPACE, TSB_IO, its cause EPIPE when the reader has gone away
  */
 export function writeStdout(data: Uint8Array, signal: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
@@ -11,7 +12,7 @@ export function writeStdout(data: Uint8Array, signal: AbortSignal): Promise<void
     signal.addEventListener('abort', stop);
     process.stdout.write(data, (error) => {
       signal.removeEventListener('abort', stop);
-      if (error) fail(new TsbuilderError('TSB_IO', `standard output: ${error.message}`, { cause: error }));
+      if (error) fail(writeError('standard output', error));
       else done();
     });
   });

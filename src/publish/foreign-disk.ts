@@ -2,21 +2,7 @@ import { TsbuilderError } from '../errors.js';
 import { exec } from '../io/exec.js';
 import { type ScratchFile, openScratchFile } from '../io/output-file.js';
 
-/** Disk formats that only QEMU reads, by how their files begin, and the names that QEMU has for them. */
-const SIGNATURES = [
-  { format: 'vmdk', at: 0, bytes: Buffer.from('KDMV') },
-  { format: 'vmdk', at: 0, bytes: Buffer.from('# Disk DescriptorFile') },
-  { format: 'vhdx', at: 0, bytes: Buffer.from('vhdxfile') },
-  { format: 'vpc', at: 0, bytes: Buffer.from('conectix') },
-  { format: 'vdi', at: 64, bytes: Buffer.from([0x7f, 0x10, 0xda, 0xbe]) },
-] as const;
-
 const QEMU = { debianPackage: 'qemu-utils' };
-
-/** QEMU's name for the format of a file that begins with `head`; undefined when it is none of these. */
-export function foreignFormat(head: Uint8Array): string | undefined {
-  return SIGNATURES.find(({ at, bytes }) => bytes.equals(head.subarray(at, at + bytes.length)))?.format;
-}
 
 /**
  * Makes a temporary raw copy, with holes, of a disk image that only QEMU reads. An image that names other files is refused: who made

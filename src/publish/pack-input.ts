@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { TsbuilderError } from '../errors.js';
 import { isGzip } from '../gzip/gzip-header.js';
 import { dataRanges } from '../image/extents.js';
+import { foreignDiskFormat } from '../image/foreign-format.js';
 import { isQcow2 } from '../image/qcow2-info.js';
 import { openQcow2Source } from '../image/qcow2-source.js';
 import type { ByteSource } from '../io/byte-source.js';
@@ -10,7 +11,7 @@ import type { Range } from '../probe/range.js';
 import { isXz } from '../xz/xz-index.js';
 import { isZstd } from '../zstd/frame-header.js';
 import type { SurveyedImage } from './free/ask-drivers.js';
-import { foreignFormat, openForeignDisk } from './foreign-disk.js';
+import { openForeignDisk } from './foreign-disk.js';
 
 /** A disk that is to be packed. Disposing it closes the image. */
 export interface PackInput extends AsyncDisposable {
@@ -45,7 +46,7 @@ export async function openPackInput(path: string, options: PackInputOptions): Pr
     const head = await file.read(0, Math.min(HEAD, file.size), options.signal);
     assertNotCompressed(path, head);
     if (isQcow2(head)) return await openQcow2(file, options.signal);
-    const format = foreignFormat(head);
+    const format = foreignDiskFormat(head);
     if (format === undefined) return await openRaw(file, options.signal);
     await file[Symbol.asyncDispose]();
     return await openForeign({ path, format }, options);

@@ -11,7 +11,7 @@ export type DiskLocation = SourceLocation | { readonly kind: 'template'; readonl
 /**
  * Tells a path, a URL and the name of a template apart: a template is a word without a slash that is not the name of a file, nor looks like one.
  *
- * @throws TSB_USAGE for nothing and for a URL of another scheme, TSB_NOT_FOUND for a path that leads to nothing
+ * @throws TSB_USAGE for nothing, a URL of another scheme and a file with no partition's number behind it, TSB_NOT_FOUND for a path that leads to nothing
  */
 export async function locateDisk(src: string): Promise<DiskLocation> {
   if (src === '') {
@@ -22,10 +22,20 @@ export async function locateDisk(src: string): Promise<DiskLocation> {
   const location = parseLocation(src);
   if (location.kind === 'http') return location;
   const found = await stat(location.path).catch(() => undefined);
+  if (!found) await assertNoPartitionMeant(src);
   const isWord = location.path === src && /^[^/]+$/.test(src) && !FILE_ENDING.test(src);
   // A folder is no disk, so one that happens to be here does not hide a template.
   if (isWord && (found === undefined || found.isDirectory())) return { kind: 'template', name: src };
   return location;
+}
+
+/** A file's name with a colon and something behind it is most likely meant to name a partition. */
+async function assertNoPartitionMeant(src: string): Promise<void> {
+  const [, file, part] = /^(.+):([^:/]*)$/s.exec(src) ?? [];
+  if (file === undefined || !(await stat(file).catch(() => undefined))?.isFile()) return;
+  throw new TsbuilderError('TSB_USAGE', `${file}: '${part ?? ''}' is not the number of a partition`, {
+    hint: `tsbuilder info ${file} shows which partitions there are.`,
+  });
 }
 
 /** `error` with the other reading of `name` in it, when it says that there is no such template, or that this cannot be found out. */
@@ -35,7 +45,9 @@ export function noSuchDisk(name: string, error: unknown): unknown {
   if (!unknown && error.exit !== EXIT.network) return error;
   const template = unknown ? 'no template' : 'whether it is a template cannot be told';
   return new TsbuilderError(error.code, `${name}: no such file, and ${template}: ${error.message}`, {
-    hint: error.hint,
+    hint: unknown
+      ? error.hint
+      : `If a file is meant, check its name. For a template: ${error.hint ?? 'try again later.'}`,
     details: error.details,
     cause: error,
   });

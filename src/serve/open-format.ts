@@ -1,4 +1,6 @@
+import { TsbuilderError } from '../errors.js';
 import { isGzip } from '../gzip/gzip-header.js';
+import { foreignFormat } from '../image/foreign-format.js';
 import { isQcow2 } from '../image/qcow2-info.js';
 import type { ByteSource } from '../io/byte-source.js';
 import type { DiskSource } from '../io/disk-source.js';
@@ -38,7 +40,7 @@ interface Bytes {
 type Opener = (bytes: Bytes, options: ServedDiskOptions) => Promise<OpenedFormat>;
 
 /** The longest of the signatures. */
-const HEAD = 6;
+const HEAD = 512;
 
 const NOTHING = 'nothing protects the data';
 
@@ -82,9 +84,19 @@ export const openersByFormat: Readonly<Record<ServedFormat, Opener>> = {
   },
 };
 
-/** What a file is by its first bytes. A failure disposes it. @throws what reading throws */
+/** What a file is by its first bytes. A failure disposes it. @throws TSB_USAGE for formats that are not read; what reading throws */
 export async function formatOf(source: ByteSource, signal: AbortSignal): Promise<ServedFormat> {
-  const head = await orDispose(source, () => source.read(0, Math.min(HEAD, source.size), signal));
+  return orDispose(source, async () => {
+    const head = await source.read(0, Math.min(HEAD, source.size), signal);
+    const foreign = foreignFormat(head);
+    if (!foreign) return knownFormat(head);
+    throw new TsbuilderError('TSB_USAGE', `${source.name}: is ${foreign.format}, which is not read`, {
+      hint: `Make a disk of it first, with ${foreign.remedy}. With --input-format raw it is taken as it is.`,
+    });
+  });
+}
+
+function knownFormat(head: Uint8Array): ServedFormat {
   if (isXz(head)) return 'xz';
   if (isGzip(head)) return 'gzip';
   if (isZstd(head)) return 'zstd';

@@ -8,6 +8,7 @@ import type { ByteSource } from '../io/byte-source.js';
 import { countingSource } from '../io/counting-source.js';
 import { openFileSource } from '../io/file-source.js';
 import type { HttpOptions } from '../io/http-client.js';
+import { tellRetries } from '../io/http-retry.js';
 import { openHttpSource } from '../io/http-source.js';
 import { parseLocation } from '../io/source-location.js';
 import type { BlockMap } from '../xz/block-map.js';
@@ -87,7 +88,8 @@ async function openByRanges(work: Work): Promise<ByteSource> {
   const path = location.kind === 'file' ? location.path : await cache.lookup(entry);
   if (path !== undefined) return countingSource(await openFileSource(path), counters);
   try {
-    if (!templates.offline) return await openHttpSource(entry.url, { ...http, signal });
+    const onRetry = tellRetries((sentence) => progress.warn(sentence));
+    if (!templates.offline) return await openHttpSource(entry.url, { onRetry, ...http, signal });
   } catch (error) {
     if (!(error instanceof TsbuilderError) || error.code !== 'TSB_NO_RANGES') throw error;
     progress.warn(`${error.message}; fetching all of ${entry.name} first`);

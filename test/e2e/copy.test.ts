@@ -56,6 +56,17 @@ describe('cp', () => {
     },
   );
 
+  it('takes no compressed file that it cannot read for a disk, unless told to', async () => {
+    run('sh', ['-c', 'bzip2 -c "$0" > "$1"', import.meta.filename, desk.file('disk.bz2')]);
+    const refused = failureOf(await desk.run(['cp', 'disk.bz2', 'bz2.img', '--json']));
+    expect(refused).toMatchObject({
+      summary: '2 TSB_USAGE',
+      message: expect.stringContaining('bzip2') as string,
+    });
+    resultOf(await desk.run(['cp', 'disk.bz2', 'bz2.img', '--input-format', 'raw', '--json']));
+    expect(hash(desk.file('bz2.img'))).toBe(hash(desk.file('disk.bz2')));
+  });
+
   it('copies a partition, and to standard output', async () => {
     const expected = sha512(peek(stage.template.raw, ROOT.offset, ROOT.length));
     for (const source of [packed, `${stage.folder}/disk.gz`]) {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { newCounters } from '../../src/io/counters.js';
 import { fetchSmall } from '../../src/io/fetch-small.js';
 import { isSameVersion, identityOf, parseContentRange } from '../../src/io/http-identity.js';
+import { tellRetries } from '../../src/io/http-retry.js';
 import { openHttpSource } from '../../src/io/http-source.js';
 import { openSource } from '../../src/io/open-source.js';
 import { isXz, readXzIndex } from '../../src/xz/xz-index.js';
@@ -215,6 +216,17 @@ describe('http source', () => {
     const hung = server.requests.length;
     server.fault = (_, count) => (count === hung ? { hangAfter: 4 } : undefined);
     expect(DATA.subarray(1000, 1010).equals(await source.read(1000, 10))).toBe(true);
+  });
+
+  it('waits longer for a server that refuses connections but has been there', async () => {
+    const server = await startTestServer({ '/a': { data: DATA } });
+    const retries: string[] = [];
+    const onRetry = tellRetries((sentence) => retries.push(sentence));
+    await using source = await openHttpSource(`${server.url}/a`, { ...FAST, maxAttempts: 6, onRetry });
+    await server[Symbol.asyncDispose]();
+    await expect(source.read(70_000, 10)).rejects.toThrow(/refused \(gave up after 6 attempts\)/);
+    expect(retries).toHaveLength(5);
+    expect(retries[0]).toMatch(/refused; trying again in \d+ s$/);
   });
 
   it('stops at once when it is told to', async () => {

@@ -11,6 +11,17 @@ describe('locateDisk', () => {
     expect(await locateDisk(src)).toEqual({ kind: 'template', name: src });
   });
 
+  it('takes what stands behind a file and a colon for a partition, and says when it is none', async () => {
+    const file = import.meta.filename;
+    for (const part of ['-1', 'x', '', '99999'])
+      await expect(locateDisk(`${file}:${part}`)).rejects.toMatchObject({
+        code: 'TSB_USAGE',
+        message: `${file}: '${part}' is not the number of a partition`,
+      });
+    const product = 'com.ubuntu.cloud:server:22.04:amd64';
+    expect(await locateDisk(product)).toEqual({ kind: 'template', name: product });
+  });
+
   it('refuses nothing at all', async () => {
     await expect(locateDisk('')).rejects.toMatchObject({ code: 'TSB_USAGE' });
   });
@@ -18,10 +29,11 @@ describe('locateDisk', () => {
 
 describe('noSuchDisk', () => {
   it('also says that there is no such file, when templates cannot be asked for too', () => {
-    const away = new TsbuilderError('TSB_NETWORK', 'host: away');
+    const away = new TsbuilderError('TSB_NETWORK', 'host: away', { hint: 'Check the network.' });
     expect(noSuchDisk('debain', away)).toMatchObject({
       code: 'TSB_NETWORK',
       message: 'debain: no such file, and whether it is a template cannot be told: host: away',
+      hint: 'If a file is meant, check its name. For a template: Check the network.',
     });
     const other = new TsbuilderError('TSB_SIGNATURE_BAD', 'bad');
     expect(noSuchDisk('debain', other)).toBe(other);
