@@ -12,8 +12,12 @@ export function writeStdout(data: Uint8Array, signal: AbortSignal): Promise<void
     signal.addEventListener('abort', stop);
     process.stdout.write(data, (error) => {
       signal.removeEventListener('abort', stop);
-      if (error) fail(writeError('standard output', error));
-      else done();
+      if (!error) {
+        done();
+        return;
+      }
+      const failure = writeError('standard output', error);
+      fail(failure instanceof Error ? failure : error);
     });
   });
 }
