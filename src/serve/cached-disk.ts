@@ -23,9 +23,6 @@ export async function openCachedDisk(
   return openSegmentCache(content, { cacheBytes, spill, jobs, counters, log, signal });
 }
 
-/** Blocks up to this size are as small as repack makes them. */
-const SMALL = 16 * 1024 * 1024;
-
 async function automaticSpill(
   content: SegmentedContent,
   { cacheBytes, progress }: ServedDiskOptions,
@@ -38,7 +35,7 @@ async function automaticSpill(
   progress.warn(
     `${content.name}: one of its blocks holds ${formatSize(largest)}, and to read a byte all in front of it must be decoded; ` +
       `what was decoded is kept in ${folder}, up to ${formatSize(content.size)} ` +
-      `(--cache-file chooses another place, ${largest > SMALL ? 'tsbuilder repack makes an image of small blocks' : 'a larger --cache-size needs none'})`,
+      '(--cache-file chooses another place; tsbuilder repack makes an image of small blocks; a larger --cache-size needs no file)',
   );
   return folder;
 }
