@@ -2,10 +2,11 @@ import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { named } from '../customize/apply-operations.js';
 import { openCidata } from '../customize/cloud-init/cidata.js';
-import { type SeedChoice, readSeedFiles } from '../customize/cloud-init/seed-files.js';
+import { type SeedChoice, readSeedFiles, seedHostFiles } from '../customize/cloud-init/seed-files.js';
 import { TsbuilderError } from '../errors.js';
 import type { RandomSource } from '../io/random.js';
 import type { Progress } from '../progress.js';
+import { assertNotInput } from './assert-not-input.js';
 
 /** A disk for cloud-init to be made beside the image, and what is on it. */
 export interface CloudInitDisk {
@@ -30,7 +31,7 @@ export interface CloudInitDiskMeans {
  * Makes the disk for cloud-init, then does `work`; the disk appears when `work` is done, and not if it fails.
  *
  * @param disk undefined: only the work is done
- * @throws TSB_USAGE when it is the image itself; as `readSeedFiles` and `openCidata`, before the work, and what the work throws
+ * @throws TSB_USAGE when it is the image itself or a file that it is made of; as `readSeedFiles` and `openCidata`, before the work, and what the work throws
  */
 export async function withCloudInitDisk<T>(
   disk: CloudInitDisk | undefined,
@@ -41,6 +42,10 @@ export async function withCloudInitDisk<T>(
   const { random, fakeTime, force, sync, progress, signal } = means;
   const warn = (message: string): void => progress.warn(message);
   await assertOther(disk.path, means.image);
+  for (const { path } of seedHostFiles(disk.choice))
+    await named('cloud-init-disk', () =>
+      assertNotInput(path, disk.path, 'Choose another name for the disk.'),
+    );
   const files = await named('cloud-init', () => readSeedFiles(disk.choice, { random, warn }));
   await using output = await openCidata(disk.path, files, {
     now: fakeTime ?? Math.floor(Date.now() / 1000),

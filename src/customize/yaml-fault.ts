@@ -1,7 +1,7 @@
 /** What is wrong where the parser of YAML gives up: its own messages quote the text, which may be a secret. */
 const FAULTS: Readonly<Record<string, string>> = {
   ALIAS_PROPS: 'an alias cannot have an anchor or a tag',
-  BAD_ALIAS: 'an alias is not as it must be',
+  BAD_ALIAS: 'an alias is not as it must be, or for an anchor that does not stand before it',
   BAD_COLLECTION_TYPE: 'a tag does not fit what it stands at',
   BAD_DIRECTIVE: 'a directive is not known',
   BAD_DQ_ESCAPE: 'a backslash in double quotes has no meaning here',

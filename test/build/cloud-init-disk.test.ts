@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assertCustomizable } from '../../src/build/assert-customizable.js';
@@ -56,6 +56,19 @@ describe('a disk for cloud-init beside the image', () => {
     await expect(withCloudInitDisk(disk, means('/elsewhere'), fails)).rejects.toThrow('no disk');
     await expect(withCloudInitDisk(disk, means(path), fails)).rejects.toMatchObject({ code: 'TSB_USAGE' });
     expect(await readdir(folder.path)).toEqual(['user-data']);
+  });
+
+  it('never takes the place of what it is made of, not even by force', async () => {
+    await using folder = await scratchFolder();
+    const [userData, metaData] = [join(folder.path, 'user-data'), join(folder.path, 'meta-data')];
+    await writeFile(userData, '#cloud-config\n{}\n');
+    await writeFile(metaData, 'instance-id: a\n');
+    const force = { ...means('/elsewhere'), force: true };
+    for (const path of [userData, metaData])
+      await expect(
+        withCloudInitDisk({ path, choice: { userData, metaData } }, force, () => Promise.resolve()),
+      ).rejects.toMatchObject({ code: 'TSB_USAGE' });
+    expect(await readFile(metaData, 'utf8')).toBe('instance-id: a\n');
   });
 });
 

@@ -28,6 +28,7 @@ const HEADERS = [
  */
 export async function assertUserData(name: string, data: Uint8Array): Promise<void> {
   const text = Buffer.from(await unpacked(name, data)).toString('utf8');
+  if (text.startsWith('\ufeff')) throw byteOrderMark(name);
   // cloud-init skips blanks before the word, and takes capitals for small letters.
   const start = text.trimStart().toLowerCase();
   if (start === '' || HEADERS.some((header) => start.startsWith(header))) return;
@@ -46,6 +47,15 @@ async function unpacked(name: string, data: Uint8Array): Promise<Uint8Array> {
       cause: error,
     });
   }
+}
+
+/** An editor shows none, and to cloud-init it is a character before the word. */
+function byteOrderMark(name: string): TsbuilderError {
+  return new TsbuilderError(
+    'TSB_RECIPE_INVALID',
+    `${name}: begins with a byte order mark, so cloud-init would not know what it is`,
+    { hint: 'Save it as UTF-8 without BOM.' },
+  );
 }
 
 /** Without the line itself: a file named by mistake may hold a password. */
