@@ -21,7 +21,17 @@ export interface HomeFolder {
  * @throws TSB_GUEST when something is in the way, or /etc/skel is no skeleton of a home (10000 files or 32 levels)
  */
 export async function makeHome(guest: Guest, home: HomeFolder): Promise<boolean> {
-  if (await guest.exists(home.path)) return false;
+  if (await guest.exists(home.path)) {
+    if ((await guest.stat(home.path)).type === 'directory') return false;
+    throw new TsbuilderError(
+      'TSB_GUEST',
+      `${home.path} in ${guest.name} is no folder, and cannot be a home`,
+      {
+        hint: 'Choose another one: home=PATH.',
+        details: { path: home.path, reason: 'in-the-way' },
+      },
+    );
+  }
   const { path, mode, uid, gid } = home;
   const parent = path.replace(/\/+[^/]*\/*$/, '');
   if (parent !== '') await guest.mkdir(parent, { parents: true });

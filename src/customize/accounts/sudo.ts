@@ -41,7 +41,7 @@ export async function writeSudoRule(
   else if (!/^[ \t]*[#@]includedir[ \t]+"?\/etc\/sudoers\.d\/?"?[ \t]*$/m.test(sudoers))
     warn(`${SUDOERS} does not include ${FOLDER}: the rule for ${user} has no effect`);
   if (!(await guest.exists(FOLDER))) await guest.mkdir(FOLDER, { mode: 0o750 });
-  // sudo passes over files with a dot in their names.
-  const path = `${FOLDER}/${user.replaceAll('.', '_')}`;
+  // sudo passes over files with a dot in their names. No user's name has a plus, so two of them never share a file.
+  const path = `${FOLDER}/${user.replaceAll('.', '+')}`;
   await guest.writeFile(path, `${user} ALL=(ALL:ALL) NOPASSWD: ALL\n`, { mode: 0o440, uid: 0, gid: 0 });
 }

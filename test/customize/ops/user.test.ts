@@ -102,10 +102,25 @@ describe('user', () => {
   it('may use sudo without a password by a rule of its own', async () => {
     const { guest, warnings } = await customized(TREE, [make('d.e:sudo-nopasswd')]);
     await using _ = guest;
-    expect(await textOf(guest, '/etc/sudoers.d/d_e')).toBe('d.e ALL=(ALL:ALL) NOPASSWD: ALL\n');
-    expect(await guest.stat('/etc/sudoers.d/d_e')).toMatchObject({ mode: 0o440, uid: 0, gid: 0 });
+    expect(await textOf(guest, '/etc/sudoers.d/d+e')).toBe('d.e ALL=(ALL:ALL) NOPASSWD: ALL\n');
+    expect(await guest.stat('/etc/sudoers.d/d+e')).toMatchObject({ mode: 0o440, uid: 0, gid: 0 });
     expect(await textOf(guest, '/etc/group')).toBe(`${GROUP}d.e:x:1001:\n`);
     expect(warnings).toEqual([]);
+  });
+
+  it('shares that rule with nobody whose name is alike', async () => {
+    const { guest } = await customized(TREE, [make('d.e:sudo-nopasswd'), make('d_e:sudo-nopasswd')]);
+    await using _ = guest;
+    const rules = await Promise.all(
+      (await guest.list('/etc/sudoers.d')).map((name) => textOf(guest, `/etc/sudoers.d/${name}`)),
+    );
+    expect(rules.sort()).toEqual(['d.e', 'd_e'].map((name) => `${name} ALL=(ALL:ALL) NOPASSWD: ALL\n`));
+  });
+
+  it('has no file for a home', async () => {
+    await expect(customized(TREE, [make('alice:home=/etc/passwd')])).rejects.toThrow(
+      /\/etc\/passwd in .* is no folder/,
+    );
   });
 
   it('is told what sudo lacks in the guest', async () => {
