@@ -10,6 +10,10 @@ import type { CustomizeState } from './customize-work.js';
 /** Where virt-builder puts what programs print. */
 const LOG = '/tmp/builder.log';
 
+/** How much of what a failed program printed is in the error. */
+const MAX_LINES = 10;
+const MAX_CHARACTERS = 2000;
+
 /** What SELinux's start-up looks for: relabels all files, then removes it. */
 const RELABEL = '/.autorelabel';
 
@@ -54,21 +58,31 @@ export async function runStage(
     if (kind.runs !== 'in-guest') throw new Error(`--${kind.name} needs no programs of the guest`);
     const { description } = describeOperation(operation);
     using _ = state.means.progress.step(`Running in the guest: ${description}`);
-    await named(kind.name, () => runScript(session, { kind, value, log }));
+    await named(kind.name, () => runScript(session, { kind, value, log, description }));
     state.done.push(description);
   }
 }
 
 async function runScript(
   session: ApplianceSession,
-  what: { kind: SystemOperationKind<unknown>; value: unknown; log: string | undefined },
+  what: {
+    readonly kind: SystemOperationKind<unknown>;
+    readonly value: unknown;
+    readonly log: string | undefined;
+    readonly description: string;
+  },
 ): Promise<void> {
   const script = await what.kind.script(what.value, session);
   const { status, output } = await session.run(script, { log: what.log });
   if (status === 0) return;
-  const tail = output.trimEnd().split('\n').slice(-10).join('\n');
-  throw new TsbuilderError('TSB_GUEST', `ended with status ${status} in the guest:\n${tail}`, {
-    hint: 'All that it printed is shown with --verbose.',
-    details: { status },
-  });
+  const tail = output.trimEnd().split('\n').slice(-MAX_LINES).join('\n').slice(-MAX_CHARACTERS);
+  const said = tail === '' ? ' and printed nothing' : `:\n${tail}`;
+  throw new TsbuilderError(
+    'TSB_GUEST',
+    `${what.description}: ended with status ${status} in the guest${said}`,
+    {
+      hint: 'All that it printed is shown with --verbose.',
+      details: { status },
+    },
+  );
 }

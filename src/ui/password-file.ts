@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { MadeSecret } from '../build/customize-work.js';
-import { messageOf } from '../errors.js';
+import { TsbuilderError, messageOf } from '../errors.js';
 import { type OutputFile, openOutputFile } from '../io/output-file.js';
 import type { Progress } from '../progress.js';
 
@@ -20,7 +20,7 @@ export async function openSecretSink(path: string | undefined, progress: Progres
   if (path === undefined) {
     return { keep: (secrets) => Promise.resolve(secrets), [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const file = await openOutputFile(path);
+  const file = await openNewFile(path);
   return {
     async keep(secrets) {
       try {
@@ -33,6 +33,19 @@ export async function openSecretSink(path: string | undefined, progress: Progres
     },
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
+}
+
+async function openNewFile(path: string): Promise<OutputFile> {
+  try {
+    return await openOutputFile(path);
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || error.code !== 'TSB_OUTPUT_EXISTS') throw error;
+    throw new TsbuilderError(error.code, error.message, {
+      hint: 'Choose another name: passwords are written to a new file only, not even --force replaces one.',
+      details: error.details,
+      cause: error,
+    });
+  }
 }
 
 async function writeSecrets(file: OutputFile, secrets: readonly MadeSecret[]): Promise<void> {

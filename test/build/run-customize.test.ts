@@ -38,7 +38,7 @@ const customize = (
 const hash = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** A session on the ext filesystem itself, which only pretends to run scripts; `calls` tells what it was asked for. */
-function fakeSession(calls: string[], status = 0): OpenApplianceSession {
+function fakeSession(calls: string[], status = 0, output = 'line one\nit broke\n'): OpenApplianceSession {
   return async ({ disk, neededFor, network, signal }) => {
     calls.push(`open for ${neededFor}${network ? ' with network' : ''}`);
     const { roots } = await findSystemsIn(disk, signal ?? new AbortController().signal);
@@ -48,7 +48,7 @@ function fakeSession(calls: string[], status = 0): OpenApplianceSession {
       files: guest,
       run: (script, options) => {
         calls.push(`run ${script.includes('echo one') ? 'one' : 'other'} log ${options?.log ?? 'none'}`);
-        return Promise.resolve({ status, output: 'line one\nit broke\n' });
+        return Promise.resolve({ status, output });
       },
       guest: () => ({
         ...guest,
@@ -208,9 +208,23 @@ describe('what needs programs of the guest', () => {
     const failing = customizeDisk(path, work('run-command x'), means({ openSession: fakeSession(calls, 3) }));
     await expect(failing).rejects.toMatchObject({
       code: 'TSB_GUEST',
-      message: '--run-command: ended with status 3 in the guest:\nline one\nit broke',
+      message:
+        '--run-command: run a command of 1 characters: ended with status 3 in the guest:\nline one\nit broke',
     });
     expect(calls.at(-1)).toBe('end');
+  });
+
+  it('tells the end of it, however much that was, and says where it was nothing', async () => {
+    const messageFor = async (output: string): Promise<string> => {
+      const openSession = fakeSession([], 7, output);
+      const path = makeSystemDisk(SMALL_DEBIAN);
+      const failed = customizeDisk(path, work('run-command x'), means({ openSession }));
+      return failed.then(String, (error: unknown) => (error as Error).message);
+    };
+    const long = await messageFor(`${'x'.repeat(100_000)}the end\n`);
+    expect(long).toMatch(/^--run-command: .*: ended with status 7 in the guest:\nx+the end$/);
+    expect(long.length).toBeLessThan(2200);
+    expect(await messageFor('')).toMatch(/status 7 in the guest and printed nothing$/);
   });
 
   it('tells the session which system is meant', async () => {

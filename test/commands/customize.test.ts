@@ -172,6 +172,7 @@ describe('customize', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     const again = await failing(disk, '--root-password', 'random', '--no-backup', '--password-file', file);
     expect(again.code).toBe('TSB_OUTPUT_EXISTS');
+    expect(again.hint).toContain('not even --force');
   });
 });
 
