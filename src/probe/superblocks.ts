@@ -211,8 +211,13 @@ function fat(data: Buffer): Content | undefined {
       .toUpperCase()
       .padStart(8, '0')
       .replace(/^(.{4})/, '$1-'),
-    label: readText(data, at + 4, 11),
+    label: fatLabel(readText(data, at + 4, 11)),
   };
+}
+
+/** What stands there where there is no label (Microsoft's FAT specification, BS_VolLab). */
+function fatLabel(text: string): string {
+  return text === 'NO NAME' ? '' : text;
 }
 
 /** btrfs superblock at 64 KiB (btrfs documentation, "On-disk format"). */
