@@ -90,7 +90,9 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     const onSignal = (name: NodeJS.Signals): void => {
       if (this.signal.aborted) process.exit(EXIT.interrupted);
-      this.controller.abort(new TsbuilderError('TSB_INTERRUPTED', `interrupted by ${name}`));
+      this.controller.abort(
+        new TsbuilderError('TSB_INTERRUPTED', `interrupted by ${name}`, { details: { signal: name } }),
+      );
     };
     for (const name of names) process.on(name, onSignal);
     return () => {

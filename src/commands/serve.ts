@@ -16,7 +16,7 @@ export default class Serve extends BaseCommand<typeof Serve> {
 of its path or URL as its name, and the first is the default; --export gives names. Only what clients ask for is read and decoded.
 Listens on 127.0.0.1:10809 unless told otherwise, on a private Unix socket with --run, and on the sockets that systemd or libnbd
 hands over. SIGTERM and SIGINT end it with status 0 when requests in flight have been answered; a second signal ends it at once.
-SIGUSR1 prints statistics. With --run the status is that of the command. Memory is what --cache-size allows, 8 MiB for each connection
+SIGUSR1 prints statistics. With --run the status is that of the command, 130 when Ctrl-C ended it. Memory is what --cache-size allows, 8 MiB for each connection
 whose client is slow to read, and what the decoders need. With --cow what clients write goes to files in the temporary folder, which
 TMPDIR changes; they have no names, and their space is free again at the end.`;
   static override examples = [

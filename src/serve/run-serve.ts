@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { EXIT, TsbuilderError } from '../errors.js';
 import { newCounters } from '../io/counters.js';
 import { type NbdListener, openNbdListener } from '../nbd/listen.js';
 import { serveNbdConnection } from '../nbd/nbd-server.js';
@@ -62,13 +64,20 @@ async function waitForEnd(
   using _ = onSignal('SIGUSR1', () => request.onStatsWanted(server.state()));
   if (request.run) {
     const variables = commandVariables(request, server);
-    return await runUserCommand(request.run.command, { ...request.run, variables, signal: ended });
+    const status = await runUserCommand(request.run.command, { ...request.run, variables, signal: ended });
+    return statusFor(status, request.signal);
   }
   await new Promise<void>((done) => {
     if (ended.aborted) done();
     ended.addEventListener('abort', () => done(), { once: true });
   });
   return 0;
+}
+
+/** The command is always ended by SIGTERM; where that was for a Ctrl-C, its caller expects the status of a Ctrl-C. */
+function statusFor(status: number, { reason }: AbortSignal): number {
+  const byUser = reason instanceof TsbuilderError && reason.details['signal'] === 'SIGINT';
+  return byUser && status === 128 + constants.signals.SIGTERM ? EXIT.interrupted : status;
 }
 
 function warnIfExposed(listener: NbdListener, request: ServeRequest): void {

@@ -166,13 +166,16 @@ describe('serve --run', () => {
     expect(outcome.stderr).toContain('from the command\n');
   });
 
-  it('ends the command when it is ended itself', async () => {
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('ends the command when it is ended itself by %s', async (signal, status) => {
     const running = desk.start(['serve', 'disk.img', '--run', 'echo $$; sleep 60; echo not reached']);
     let text = '';
     running.child.stdout?.on('data', (data: Buffer) => (text += data.toString()));
     await expect.poll(() => text, { timeout: 20_000 }).toMatch(/\d+\n/);
-    running.child.kill('SIGTERM');
-    expect((await running.ended).status).toBe(143);
+    running.child.kill(signal);
+    expect((await running.ended).status).toBe(status);
     expect(text).toMatch(/^\d+\n$/);
     expect(existsSync(`/proc/${text.trim()}`)).toBe(false);
     expect(await litter(desk, names)).toEqual([]);
