@@ -1,10 +1,13 @@
 import { TsbuilderError } from '../errors.js';
+import { isGzip } from '../gzip/gzip-header.js';
+import { foreignFormat } from '../image/foreign-format.js';
 import { type Qcow2Info, readQcow2Info } from '../image/qcow2-info.js';
 import { countQcow2Clusters } from '../image/qcow2-source.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { type XzBlockHeader, readBlockHeader } from '../xz/block-header.js';
 import { type XzBlock, type XzIndex, checkName, readXzIndex } from '../xz/xz-index.js';
 import { type DescribedDisk, describeDisk } from './describe-disk.js';
+import { isZstd } from '../zstd/frame-header.js';
 import { openDiskContent } from './disk-content.js';
 import { countZeroBlocks } from './xz-zeros.js';
 
@@ -55,13 +58,15 @@ export interface DescribedQcow2 extends Pick<
 /**
  * Describes the image in `source` from few and small reads: nothing is downloaded or decoded as a whole.
  *
- * @throws TSB_XZ_CORRUPT, TSB_XZ_LIMIT, TSB_IMAGE_INVALID when the container itself is damaged
+ * @throws TSB_USAGE when it is compressed in another way or a disk for another program; TSB_XZ_CORRUPT, TSB_XZ_LIMIT, TSB_IMAGE_INVALID when
+ *   the container itself is damaged
  */
 export async function describeImage(
   source: ByteSource,
   options: { blocks: boolean; path?: string | undefined; signal?: AbortSignal | undefined },
 ): Promise<DescribedImage> {
   const { signal } = options;
+  await assertDescribed(source, signal);
   await using content = await openDiskContent(source, options);
   const { container: format, size: virtualSize } = content;
   const base = { name: source.name, format, size: source.size, virtualSize };
@@ -78,6 +83,24 @@ export async function describeImage(
   const index = await readXzIndex(source, { signal });
   const xz = await describeXz(source, index, options);
   return { ...base, zeroBytes: await countZeroBlocks(source, index, signal), xz, ...layout };
+}
+
+/** As many bytes as the signatures need. */
+const HEAD = 512;
+
+async function assertDescribed(source: ByteSource, signal: AbortSignal | undefined): Promise<void> {
+  const head = await source.read(0, Math.min(HEAD, source.size), signal);
+  const foreign = foreignFormat(head);
+  if (foreign) {
+    throw new TsbuilderError('TSB_USAGE', `${source.name}: is ${foreign.format}, which is not read`, {
+      hint: `Make a disk of it first, with ${foreign.remedy}.`,
+    });
+  }
+  const format = isGzip(head) ? 'gzip' : isZstd(head) ? 'zstd' : undefined;
+  if (format === undefined) return;
+  throw new TsbuilderError('TSB_USAGE', `${source.name}: is ${format}, of which there is nothing to tell`, {
+    hint: `tsbuilder inspect ${source.name} tells what is on the disk in it.`,
+  });
 }
 
 /** The layout, or why there is none: a damaged partition table must not hide what else there is to say. */
