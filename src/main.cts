@@ -30,7 +30,29 @@ function withDefaultCommand(argv: readonly string[]): string[] {
   return ['build', ...argv];
 }
 
+let told = false;
+
+/** Help and the version are printed where no command looks after the output yet: a full disk is told in one line, once. */
+async function tellOfOutput(error: NodeJS.ErrnoException): Promise<void> {
+  if (error.code === 'EPIPE' || told) return;
+  told = true;
+  const { writeError } = await import('./io/free-space.js');
+  const { formatFailure, toFailure } = await import('./ui/failure.js');
+  const { signal } = new AbortController();
+  const failure = toFailure(writeError('standard output', error) as Error, {
+    help: 'tsbuilder --help',
+    signal,
+  });
+  if (!failure) return;
+  process.exitCode = failure.exit;
+  process.stderr.write(formatFailure(failure, { debug: process.env['DEBUG'] !== undefined }));
+}
+
 // oclif prints help from process.argv, so that is what changes.
 process.argv.splice(2, process.argv.length, ...withDefaultCommand(process.argv.slice(2)));
 
-void import('@oclif/core').then(({ execute }) => execute({ dir: __dirname }));
+void import('@oclif/core').then(({ execute }) => {
+  // oclif's own listener throws where nobody can catch it. A command puts another one in the place of this.
+  process.stdout.removeAllListeners('error').on('error', (error: Error) => void tellOfOutput(error));
+  return execute({ dir: __dirname });
+});

@@ -23,6 +23,9 @@ const wrapper = ['sh', '-c', 'exec "$@" > /dev/full', 'sh'];
 describe('a standard output that is full', () => {
   it.each([
     ['text', ['source', 'list']],
+    ['the version', ['--version']],
+    ['help', ['--help']],
+    ['help of a command', ['build', '--help']],
     ['JSON', ['source', 'list', '--json']],
     ['content', ['cp', 'IMAGE', '-']],
     ['a result at the end', ['info', 'IMAGE']],
