@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -15,6 +16,8 @@ import {
 import { examineDisk } from '../helpers/e2e-disk.js';
 import { type Stage, openStage } from '../helpers/e2e-stage.js';
 import { sha512 } from '../helpers/e2e-template.js';
+import { MIB } from '../helpers/guest-image.js';
+import { SMALL_DEBIAN, makeSystemDisk } from '../helpers/system-disk.js';
 
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -69,6 +72,22 @@ describe('a full disk', () => {
     expect(found.map(({ summary }) => summary)).toEqual(found.map(() => '7 TSB_NO_SPACE'));
     expect(found.flatMap(({ left }) => left)).toEqual([]);
     for (const { message } of found) expect(message).toMatch(/free|space/);
+  });
+
+  it('under a disk that is changed itself: one error, the disk is as it was', async () => {
+    await using desk = await newDesk();
+    const folder = desk.work;
+    const original = makeSystemDisk(SMALL_DEBIAN);
+    const file = join(desk.path, 'file');
+    writeFileSync(file, randomBytes(4 * MIB));
+    const disk = join(folder, 'disk.img');
+    const script = `{ mount -t tmpfs -o size=4m none ${folder} && cp --sparse=always ${original} ${disk}; } || exit 99
+      dd if=/dev/zero of=${join(folder, 'fill')} bs=4k 2>/dev/null; "$@"; status=$?; cmp ${original} ${disk} || exit 98; exit $status`;
+    const args = ['customize', disk, '--no-backup', '--upload', `${file}:/root/file`, '--json'];
+    const outcome = await desk.run(args, { wrapper: ['unshare', '-Urm', 'sh', '-c', script, 'sh'] });
+    const { summary, message } = failureOf(outcome);
+    expect(summary).toBe('7 TSB_NO_SPACE');
+    expect(message).toMatch(/needed and only 0 B are free/);
   });
 
   it('under the cache: one error, no content in the cache', async () => {

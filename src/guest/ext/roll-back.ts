@@ -27,9 +27,7 @@ const SUPER_LENGTH = 1024;
 export async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblock: Buffer): Promise<void> {
   try {
     for (const undo of LAST_FIRST.filter((name) => existsSync(join(scratch.folder, name)))) {
-      await runE2fs(target, scratch, {
-        command: ['e2undo', '-f', '-o', String(target.offset), undo, 'disk'],
-      });
+      await replay(target, scratch, undo);
     }
     await using handle = await open(target.diskPath, 'r+');
     await handle.write(superblock, 0, superblock.length, target.offset + SUPER_AT);
@@ -43,6 +41,15 @@ export async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblo
       },
     );
   }
+}
+
+/** e2undo ends with 0 also when it could not write, or the undo file lacks something: all that it says is on standard error. */
+async function replay(target: ExtTarget, scratch: E2fsScratch, undo: string): Promise<void> {
+  const { stderr } = await runE2fs(target, scratch, {
+    command: ['e2undo', '-f', '-o', String(target.offset), undo, 'disk'],
+  });
+  const said = stderr.trim().replace(/\s*\n\s*/g, ' ');
+  if (said !== '') throw new TsbuilderError('TSB_TOOL_FAILED', said);
 }
 
 /** The filesystem's superblock as it is on the disk. */

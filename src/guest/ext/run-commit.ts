@@ -6,6 +6,7 @@ import { forEachParallel } from '../../io/parallel.js';
 import type { FileContent } from '../guest.js';
 import type { PendingCommit } from '../pending-commit.js';
 import type { BaseFilesystem } from '../tree.js';
+import { assertRoom } from './assert-room.js';
 import { assertClean, assertWasClean } from './check-clean.js';
 import { type ExtTarget, runE2fs } from './e2fs-run.js';
 import type { CommitPlan } from './plan-commit.js';
@@ -45,6 +46,7 @@ export async function runCommit(
     opened.push(scratch);
     await forEachParallel(plan.hostFiles, assertHostFile, { jobs: 8 });
     await placeInputs(scratch, plan);
+    await assertRoom(target, plan);
     const superblock = await readSuper(target);
     target.signal?.throwIfAborted();
     opened.push(await openUndoRoom(target));
