@@ -14,7 +14,11 @@ import type { CustomizeWork } from './customize-work.js';
  * @throws TSB_NOT_FOUND for a file that is missing or cannot be read, TSB_USAGE for a folder in place of one, TSB_TOOL_MISSING
  */
 export async function assertCustomizable(
-  { stages, cloudInitDisk }: Pick<CustomizeWork, 'stages' | 'cloudInitDisk'>,
+  {
+    stages,
+    cloudInitDisk,
+    machine,
+  }: Pick<CustomizeWork, 'stages' | 'cloudInitDisk'> & Partial<Pick<CustomizeWork, 'machine'>>,
   signal: AbortSignal,
 ): Promise<void> {
   for (const { kind, value } of stages.flatMap(({ operations }) => operations)) {
@@ -22,6 +26,7 @@ export async function assertCustomizable(
   }
   for (const file of cloudInitDisk ? seedHostFiles(cloudInitDisk.choice) : [])
     await named('cloud-init', () => assertReadable(file));
+  for (const path of machine?.attach ?? []) await named('attach', () => assertReadable({ path }));
   const inGuest = stages.find(({ runs }) => runs === 'in-guest')?.operations[0];
   if (inGuest) await assertGuestfish(`--${inGuest.kind.name}`, signal);
 }

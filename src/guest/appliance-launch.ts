@@ -12,6 +12,8 @@ export type GuestfishCommand = readonly [string, ...string[]];
 export interface LaunchOptions {
   /** Where everything that it makes goes. */
   readonly folder: string;
+  /** What needs it, for messages: `--install`. */
+  readonly neededFor?: string | undefined;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -23,7 +25,7 @@ export interface LaunchOptions {
  */
 export async function launchAppliance(
   commands: readonly GuestfishCommand[],
-  { folder, progress, signal }: LaunchOptions,
+  { folder, neededFor, progress, signal }: LaunchOptions,
 ): Promise<GuestfishShell> {
   using _ = progress.step('Starting the libguestfs appliance');
   let failure: unknown;
@@ -31,7 +33,10 @@ export async function launchAppliance(
     const shell = openGuestfishShell(env, signal);
     try {
       for (const [command, ...words] of commands) await shell.send(command, ...words);
-      failure = await shell.send('run').then(() => undefined, launchError);
+      failure = await shell.send('run').then(
+        () => undefined,
+        (error: unknown) => launchError(error, neededFor),
+      );
       if (failure === undefined) return shell;
     } catch (error) {
       await shell[Symbol.asyncDispose]();
@@ -43,12 +48,15 @@ export async function launchAppliance(
   throw failure;
 }
 
-function launchError(error: unknown): TsbuilderError {
-  return new TsbuilderError(
-    'TSB_TOOL_FAILED',
-    `the libguestfs appliance does not start: ${messageOf(error)}`,
-    { hint: LAUNCH_HINT, cause: error },
-  );
+function launchError(error: unknown, neededFor: string | undefined): TsbuilderError {
+  const what =
+    neededFor === undefined
+      ? 'the libguestfs appliance does not start'
+      : `${neededFor} needs a libguestfs appliance, which does not start`;
+  return new TsbuilderError('TSB_TOOL_FAILED', `${what}: ${messageOf(error)}`, {
+    hint: LAUNCH_HINT,
+    cause: error,
+  });
 }
 
 /** A path of this machine as a word for guestfish: one that does not begin with a slash it could take for a URI. */

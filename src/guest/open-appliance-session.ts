@@ -32,6 +32,7 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
     resources.unshift(channel);
     const shell = await launchAppliance(drives(options, channel), {
       folder: folder.path,
+      neededFor: options.neededFor,
       progress: options.progress,
       signal: options.signal,
     });

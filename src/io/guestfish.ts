@@ -65,8 +65,9 @@ export function isLaunchFailure(stderr: string): boolean {
   return /guestfs_launch failed|could not create appliance/.test(stderr);
 }
 
-/** The next step where {@link isLaunchFailure}. */
-export const LAUNCH_HINT = 'libguestfs-test-tool shows why the libguestfs appliance does not start.';
+/** The next step where {@link isLaunchFailure}. libguestfs-tools does not bring the kernel along, and Ubuntu's is readable for root only. */
+export const LAUNCH_HINT =
+  'libguestfs-test-tool shows why. It needs a kernel in /boot that you may read: apt-get install linux-image-cloud-amd64';
 
 async function hasKvm(): Promise<boolean> {
   return access('/dev/kvm', constants.R_OK | constants.W_OK).then(

@@ -86,6 +86,13 @@ describe('what operations need of this machine', () => {
     ).rejects.toMatchObject({ code: 'TSB_NOT_FOUND', message: '--cloud-init: /nowhere: no such file' });
   });
 
+  it('is looked for where it is attached for programs of the guest', async () => {
+    const machine = { network: true, attach: ['/dev/null', '/nowhere.iso'] };
+    await expect(
+      assertCustomizable({ stages: [], machine }, new AbortController().signal),
+    ).rejects.toMatchObject({ code: 'TSB_NOT_FOUND', message: '--attach: /nowhere.iso: no such file' });
+  });
+
   it.each([
     ['upload /nowhere/file:/x', 'TSB_NOT_FOUND', '--upload: /nowhere/file: no such file'],
     ['upload /etc:/x', 'TSB_USAGE', '--upload: /etc: is a folder'],
