@@ -3,7 +3,16 @@ import { join } from 'node:path';
 import { repositoryFolder, type Inputs } from './inputs.js';
 import { customizers } from './customize.js';
 import type { Contender } from './measure.js';
-import { type PackBench, freshDisk, packers, repositories, sparsifiers, usedDisk } from './pack.js';
+import {
+  type PackBench,
+  freshDisk,
+  nextDisk,
+  nextRevisions,
+  packers,
+  repositories,
+  sparsifiers,
+  usedDisk,
+} from './pack.js';
 import { copiers, randomReaders } from './serve-reads.js';
 import { booters } from './serve-boot.js';
 
@@ -208,6 +217,15 @@ function packComparisons(inputs: PackBench): Comparison[] {
         'Inspect, pack and write the index. Ours packs with preset 6 and two jobs, verifies the result and signs; virt-builder-repository packs with ' +
         'preset 9 and one thread, and does neither.',
       prepare: async () => repositories(await freshDisk(inputs), inputs),
+    },
+    {
+      id: 'repo-next',
+      title: 'Add its next revision',
+      about:
+        'The same disk after its host name was changed and a package of 400 KB installed (by virt-customize), where the disk before is in the repository. Ours takes ' +
+        'blocks with the same content from that revision, and makes the same file as without; virt-builder-repository packs all of the disk again.',
+      prepare: async () =>
+        nextRevisions({ disk: await freshDisk(inputs), next: await nextDisk(inputs) }, inputs),
     },
   ];
 }

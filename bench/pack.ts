@@ -1,7 +1,11 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Contender, run } from './measure.js';
+
+/** libguestfs without KVM, which not every machine has. */
+const APPLIANCE = { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' };
 
 /** What packing and sparsifying are measured with. */
 export interface PackBench {
@@ -26,10 +30,7 @@ export async function usedDisk(inputs: PackBench): Promise<string> {
   const part = `${disk}.part`;
   await run(['cp', '--sparse=always', await freshDisk(inputs), part]);
   const fill = 'for i in $(seq 64); do head -c 16M /dev/urandom > /fill.$i; done; sync; rm /fill.*';
-  await run(['guestfish', '--format=raw', '-a', part, '-i', 'sh', fill], {
-    LIBGUESTFS_BACKEND: 'direct',
-    LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
-  });
+  await run(['guestfish', '--format=raw', '-a', part, '-i', 'sh', fill], APPLIANCE);
   await run(['mv', part, disk]);
   return disk;
 }
@@ -74,16 +75,55 @@ export async function sparsifiers(disk: string, { cli, scratch }: PackBench): Pr
       command: ['virt-sparsify', '--quiet', '--format', 'raw', '--in-place', peers],
       makes: [],
       rounds: 1,
-      env: { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
+      env: APPLIANCE,
     },
   ];
 }
 
-/**
- * Adding the fresh disk to a repository. We sign; virt-builder-repository 1.48 fails at signing (guestfs-tools issue 13) and is run without. It removes
- * the disk when it is done, so it gets a link to it.
- */
-export async function repositories(disk: string, { cli, scratch }: PackBench): Promise<Contender[]> {
+/** The fresh disk with another host name and one package more, of 400 KB: as the next build of an image has it. Made once. */
+export async function nextDisk(inputs: PackBench): Promise<string> {
+  const { scratch } = inputs;
+  const disk = join(scratch, 'pack-next.img');
+  if (existsSync(disk)) return disk;
+  const part = `${disk}.part`;
+  const deb = join(scratch, 'pack-next.deb');
+  await run(['cp', '--sparse=always', await freshDisk(inputs), part]);
+  await makePackage(join(scratch, 'pack-next'), deb);
+  const install = ['--copy-in', `${deb}:/root`, '--run-command', 'dpkg -i /root/pack-next.deb'];
+  const changes = ['--hostname', 'next', ...install, '--delete', '/root/pack-next.deb'];
+  await run(['virt-customize', '--quiet', '--format', 'raw', '-a', part, ...changes], APPLIANCE);
+  await run(['mv', part, disk]);
+  return disk;
+}
+
+async function makePackage(tree: string, deb: string): Promise<void> {
+  const fields = [
+    'Package: pack-next',
+    'Version: 1.0',
+    'Architecture: all',
+    'Maintainer: nobody <a@example.org>',
+  ];
+  await mkdir(join(tree, 'DEBIAN'), { recursive: true });
+  await mkdir(join(tree, 'usr', 'bin'), { recursive: true });
+  const control = [...fields, 'Description: something small', ''].join('\n');
+  await writeFile(join(tree, 'DEBIAN', 'control'), control);
+  await writeFile(join(tree, 'usr', 'bin', 'pack-next'), randomBytes(300_000).toString('base64'));
+  await run(['dpkg-deb', '--root-owner-group', '--build', tree, deb]);
+}
+
+/** The folders of repositories, ours and the peer's, and the environment that our key is in. */
+interface Folders {
+  readonly ours: string;
+  readonly peers: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Makes the folders anew. Ours is an empty repository, the other has the disk to be published, and an index that says so. */
+async function makeFolders(
+  disk: string,
+  { cli, scratch }: PackBench,
+  fields: readonly string[],
+): Promise<Folders> {
   const [ours, peers] = ['repo-ours', 'repo-peer'].map((name) => join(scratch, name)) as [string, string];
   for (const folder of [ours, peers]) await rm(folder, { recursive: true, force: true });
   // The new key's secret half goes here too.
@@ -92,8 +132,16 @@ export async function repositories(disk: string, { cli, scratch }: PackBench): P
   await run([process.execPath, cli, 'repo', 'init', ours, '--quiet'], env);
   await mkdir(peers);
   await link(disk, join(peers, 'debian-12'));
-  const fields = ['[debian-12]', 'name=Debian 12', 'arch=x86_64', 'file=debian-12.xz', 'size=4294967296'];
-  await writeFile(join(peers, 'index'), `${fields.join('\n')}\n\n`);
+  const known = ['[debian-12]', 'name=Debian 12', 'arch=x86_64', 'file=debian-12.xz', 'size=4294967296'];
+  await writeFile(join(peers, 'index'), `${[...known, ...fields].join('\n')}\n\n`);
+  return { ours, peers, env };
+}
+
+/**
+ * Adding a disk. We sign; virt-builder-repository 1.48 fails at signing (guestfs-tools issue 13) and is run without. It removes the disk when it is
+ * done, so it has a link to it.
+ */
+function adders(disk: string, cli: string, { ours, peers, env }: Folders): Contender[] {
   return [
     {
       name: 'tsbuilder repo add',
@@ -107,7 +155,27 @@ export async function repositories(disk: string, { cli, scratch }: PackBench): P
       command: ['virt-builder-repository', '--quiet', peers],
       makes: [],
       rounds: 1,
-      env: { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' },
+      env: APPLIANCE,
     },
   ];
+}
+
+/** Adding the first revision of a template. */
+export async function repositories(disk: string, inputs: PackBench): Promise<Contender[]> {
+  return adders(disk, inputs.cli, await makeFolders(disk, inputs, []));
+}
+
+/** Adding the disk `next` where `disk` is published already. */
+export async function nextRevisions(
+  { disk, next }: { disk: string; next: string },
+  inputs: PackBench,
+): Promise<Contender[]> {
+  const { cli, template } = inputs;
+  const sha512 = createHash('sha512')
+    .update(await readFile(template))
+    .digest('hex');
+  const folders = await makeFolders(next, inputs, ['revision=1', `checksum[sha512]=${sha512}`]);
+  await run(['cp', template, join(folders.peers, 'debian-12.xz')]);
+  await run([process.execPath, cli, 'repo', 'add', folders.ours, disk, 'debian-12', '--quiet'], folders.env);
+  return adders(next, cli, folders);
 }

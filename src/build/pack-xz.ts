@@ -12,7 +12,7 @@ import { type EncodeXzOptions, type EncodedXz, encodeXz } from '../xz/encode-xz.
 export type PackContent = Pick<EncodeXzOptions, 'size' | 'fill' | 'onProgress'>;
 
 /** How content is packed into a file. */
-export interface PackOptions extends XzPacking {
+export interface PackOptions extends XzPacking, Pick<EncodeXzOptions, 'before'> {
   /** What messages call the file. */
   readonly name: string;
   readonly jobs: number;

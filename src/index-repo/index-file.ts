@@ -76,6 +76,7 @@ function readEntry(section: Section, context: IndexContext): TemplateEntry {
     aliases: readAliases(fields),
     blocks: fields.location('blocks'),
     blocksSha512: fields.checksum('blocks', 'sha512', 128),
+    packing: fields.text('packing'),
     source: context.source,
   };
 }

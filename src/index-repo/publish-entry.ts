@@ -17,6 +17,8 @@ export interface TemplateFields {
   readonly notes?: Readonly<Record<string, string>> | undefined;
   readonly aliases?: readonly string[] | undefined;
   readonly hidden?: boolean | undefined;
+  /** How the file was packed, in the words of `packingName`. */
+  readonly packing?: string | undefined;
 }
 
 /** An entry ready to be written. */
@@ -66,6 +68,7 @@ export function formatEntry(entry: PublishedFields): string {
     field('compressed_size', entry.compressedSize),
     field('blocks', entry.blocks),
     field('blocks[sha512]', entry.blocksSha512),
+    field('packing', entry.packing),
     field('expand', entry.expand),
     field('lvexpand', entry.lvexpand),
     ...Object.entries(entry.notes ?? {}).map(formatNotes),
@@ -131,7 +134,7 @@ function checkFields(entry: PublishedFields): void {
     check(/^[A-Za-z0-9_,.]*$/.test(language), 'notes', language);
     check(!hasControls(text.replaceAll('\n', '')), 'notes', text);
   }
-  for (const key of ['fullName', 'osinfo', 'expand', 'lvexpand'] as const)
+  for (const key of ['fullName', 'osinfo', 'packing', 'expand', 'lvexpand'] as const)
     check(!hasControls(entry[key] ?? ''), key, entry[key] ?? '');
 }
 

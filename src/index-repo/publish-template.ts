@@ -81,7 +81,8 @@ export function assertPublishable(template: TemplateFields, sections: readonly I
   checkedText(withSection(sections, previous, section));
 }
 
-function previousOf(
+/** The entry that a template of this name and architecture would replace. */
+export function previousOf(
   { name, arch }: TemplateFields,
   sections: readonly IndexSection[],
 ): IndexSection | undefined {

@@ -51,5 +51,7 @@ export interface TemplateEntry {
   /** Where the list of the template's block checksums is. */
   readonly blocks?: string | undefined;
   readonly blocksSha512?: string | undefined;
+  /** What the bytes of the file depend on besides its content, in the words of `packingName`. */
+  readonly packing?: string | undefined;
   readonly source: SourceRef;
 }

@@ -7,6 +7,7 @@ import { openOutputFile } from '../io/output-file.js';
 import type { Range } from '../probe/range.js';
 import type { Progress } from '../progress.js';
 import { type XzPacking, assertPacking } from '../xz/encode-options.js';
+import type { PackedBefore } from '../xz/encode-reuse.js';
 import { type AskOptions, askDrivers } from './free/ask-drivers.js';
 import { freeRanges, surveyDisk } from './free/disk-survey.js';
 import { type PackInput, openPackInput } from './pack-input.js';
@@ -24,6 +25,8 @@ export interface PackRequest extends XzPacking {
   readonly sparsify: boolean;
   /** Decode the new file and compare before it appears. */
   readonly verify: boolean;
+  /** Of which blocks are taken over where their content is the same. The new file does not depend on it. */
+  readonly before?: PackedBefore | undefined;
   readonly force: boolean;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -41,6 +44,8 @@ export interface PackResult {
   readonly freed: number;
   /** Blocks that are zero throughout. */
   readonly zeroBlocks: number;
+  /** Blocks that were taken over from a file packed before. */
+  readonly reusedBlocks: number;
   readonly verified: boolean;
   /** What was told as warnings too. */
   readonly warnings: readonly string[];
@@ -77,9 +82,10 @@ export async function runPack(request: PackRequest): Promise<PackResult> {
   });
   await lock.assertUnchanged();
   await file.commit();
-  const { size, packedSize, zeroBlocks, sha512 } = packed;
+  const { size, packedSize, zeroBlocks, reusedBlocks, sha512 } = packed;
   const freed = totalLength(source.ranges) - totalLength(ranges);
-  return { output: file.path, size, packedSize, sha512, freed, zeroBlocks, verified: verify, warnings };
+  const blocks = { zeroBlocks, reusedBlocks };
+  return { output: file.path, size, packedSize, sha512, freed, ...blocks, verified: verify, warnings };
 }
 
 function assertRequest(request: PackRequest): void {

@@ -75,7 +75,7 @@ async function checkBytes(
 }
 
 /** A block header (section 3.1): one filter, LZMA2, and both sizes. */
-function blockHeader(block: { packedSize: number; size: number; property: number }): Buffer {
+export function blockHeader(block: { packedSize: number; size: number; property: number }): Buffer {
   const { packedSize, size, property } = block;
   const bothSizes = 0xc0;
   const lzma2 = [0x21, 1, property];

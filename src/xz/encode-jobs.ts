@@ -13,13 +13,18 @@ export interface EncodePlan {
 
 /**
  * At most `wanted` jobs, at least one, that fit together into the memory there is: each has an encoder, a block of content, as much
- * for what becomes of it, and as much again for what waits to be written.
+ * for what becomes of it, and as much again for what waits to be written; to take over blocks, a decoder and a block of a former file.
  */
 export function planJobs(
   library: XzEncoderLibrary,
-  options: EncoderOptions & { readonly wanted: number; readonly available?: number | undefined },
+  options: EncoderOptions & {
+    readonly wanted: number;
+    /** Blocks are decoded and compared too. */
+    readonly reuse?: boolean | undefined;
+    readonly available?: number | undefined;
+  },
 ): EncodePlan {
-  const memoryOfEach = library.memoryOf(options) + 3 * options.blockSize;
+  const memoryOfEach = library.memoryOf(options) + (options.reuse ? 5 : 3) * options.blockSize;
   const available = options.available ?? process.availableMemory();
   const jobs = Math.max(1, Math.min(options.wanted, Math.floor((available * SHARE) / memoryOfEach)));
   return { jobs, memoryOfEach };

@@ -48,6 +48,8 @@ export interface Lzma2Encoder extends Disposable {
 
 /** The packing half of a liblzma. */
 export interface XzEncoderLibrary {
+  /** Of liblzma: another may pack to other bytes. */
+  readonly version: string;
   openEncoder(options: EncoderOptions): Lzma2Encoder;
   /** Bytes of memory that one encoder takes. */
   memoryOf(options: EncoderOptions): number;
@@ -73,7 +75,9 @@ export function bindEncoder(library: NativeLibrary): XzEncoderLibrary {
     end: library.bind('void lzma_end(uint8_t *strm)'),
   };
   const crc64 = library.bind('uint64_t lzma_crc64(const uint8_t *buf, uint64_t size, uint64_t crc)');
+  const version = library.bind('const char *lzma_version_string()')();
   return {
+    version: String(version),
     openEncoder: (options) => new LiblzmaEncoder(functions, options),
     memoryOf: (options) => Number(functions.memory(makeFilters(functions, options).filters)),
     async crc64(data) {

@@ -1,8 +1,10 @@
 import { isAllZero } from '../io/all-zero.js';
 import { type EncodedBlock, encodeBlock, packedBound } from './encode-block.js';
 import { planJobs } from './encode-jobs.js';
-import type { Lzma2Encoder, XzEncoderLibrary } from './encode-liblzma.js';
+import type { Lzma2Encoder } from './encode-liblzma.js';
+import { type BlockReuse, openReuse } from './encode-reuse.js';
 import type { EncodeXzOptions } from './encode-xz.js';
+import type { PackingEngine } from './load-encoders.js';
 
 /** What packs blocks: encoders and memory that are used again from block to block. Dispose it when none is being packed. */
 export interface Benches extends Disposable {
@@ -12,33 +14,50 @@ export interface Benches extends Disposable {
   pack(range: { offset: number; length: number }, signal: AbortSignal): Promise<PackedBlock>;
 }
 
-/** A packed block, and whether it is zero throughout. */
+/** A packed block, whether it is zero throughout, and whether it was taken over from a file packed before. */
 interface PackedBlock {
   readonly block: EncodedBlock;
   readonly zero: boolean;
+  readonly reused: boolean;
 }
 
 interface Bench {
   readonly encoder: Lzma2Encoder;
+  readonly reuse: BlockReuse | undefined;
   readonly input: Buffer;
   readonly output: Buffer;
 }
 
 type Options = Pick<
   EncodeXzOptions,
-  'size' | 'blockSize' | 'preset' | 'check' | 'jobs' | 'fill' | 'onProgress' | 'onFewerJobs'
+  'size' | 'blockSize' | 'preset' | 'check' | 'jobs' | 'fill' | 'before' | 'onProgress' | 'onFewerJobs'
 >;
 
 /** Makes room for the jobs that `options` ask for, or for as many as there is memory for. */
-export function openBenches(options: Options, library: XzEncoderLibrary): Benches {
-  const { size, preset, check, jobs: wanted, fill, onProgress } = options;
+export function openBenches(options: Options, engine: PackingEngine): Benches {
+  const { encoders: library } = engine;
+  const { size, preset, check, jobs: wanted, fill, before, onProgress } = options;
   const blockSize = Math.min(options.blockSize, Math.max(1, size));
-  const { jobs, memoryOfEach } = planJobs(library, { preset, blockSize, wanted });
+  const { jobs, memoryOfEach } = planJobs(library, {
+    ...{ preset, blockSize, wanted },
+    reuse: before !== undefined,
+  });
   if (jobs < wanted) options.onFewerJobs?.(jobs, memoryOfEach);
   const all: Bench[] = [];
   const idle: Bench[] = [];
   /** Packed blocks of zeros by their length: the last one may be shorter. */
   const zeros = new Map<number, Promise<EncodedBlock>>();
+  const open = (): Bench => {
+    const encoder = library.openEncoder({ preset, blockSize });
+    const reuse = before && openReuse(before, { check, property: encoder.property }, engine);
+    const bench = {
+      ...{ encoder, reuse },
+      input: Buffer.allocUnsafeSlow(blockSize),
+      output: Buffer.allocUnsafeSlow(packedBound(blockSize)),
+    };
+    all.push(bench);
+    return bench;
+  };
   const pack = (content: Buffer, bench: Bench, onSlice: (bytes: number) => void): Promise<EncodedBlock> =>
     encodeBlock(content, { ...bench, library, check, onSlice });
   const packZeros = (content: Buffer, bench: Bench, signal: AbortSignal): Promise<EncodedBlock> => {
@@ -51,7 +70,7 @@ export function openBenches(options: Options, library: XzEncoderLibrary): Benche
   return {
     jobs,
     async pack({ offset, length }, signal) {
-      const bench = idle.pop() ?? openBench({ preset, blockSize }, { library, all });
+      const bench = idle.pop() ?? open();
       const content = bench.input.subarray(0, length);
       const zero = !(await fill(offset, content, signal)) || isAllZero(content);
       let at = offset;
@@ -60,26 +79,18 @@ export function openBenches(options: Options, library: XzEncoderLibrary): Benche
         onProgress?.(at, bytes);
         at += bytes;
       };
-      const block = await (zero ? packZeros(content, bench, signal) : pack(content, bench, advance));
-      if (zero) advance(length);
+      const taken = zero ? undefined : await bench.reuse?.take(content, offset, signal);
+      const block =
+        taken ?? (await (zero ? packZeros(content, bench, signal) : pack(content, bench, advance)));
+      if (zero || taken) advance(length);
       idle.push(bench);
-      return { block, zero };
+      return { block, zero, reused: taken !== undefined };
     },
     [Symbol.dispose]() {
-      for (const { encoder } of all) encoder[Symbol.dispose]();
+      for (const { encoder, reuse } of all) {
+        encoder[Symbol.dispose]();
+        reuse?.[Symbol.dispose]();
+      }
     },
   };
-}
-
-function openBench(
-  encoding: { readonly preset: string; readonly blockSize: number },
-  { library, all }: { readonly library: XzEncoderLibrary; readonly all: Bench[] },
-): Bench {
-  const bench = {
-    encoder: library.openEncoder(encoding),
-    input: Buffer.allocUnsafeSlow(encoding.blockSize),
-    output: Buffer.allocUnsafeSlow(packedBound(encoding.blockSize)),
-  };
-  all.push(bench);
-  return bench;
 }

@@ -2,11 +2,11 @@ import { TsbuilderError } from '../errors.js';
 import { forEachParallel } from '../io/parallel.js';
 import type { EncodedBlock } from './encode-block.js';
 import { encodeStreamEnd } from './encode-index.js';
-import type { XzEncoderLibrary } from './encode-liblzma.js';
 import { type XzPacking, assertPacking, checkOf } from './encode-options.js';
 import { orderBlocks } from './encode-order.js';
+import type { PackedBefore } from './encode-reuse.js';
 import { openBenches } from './encode-work.js';
-import { loadXzEngine } from './engine.js';
+import { loadEncoders } from './load-encoders.js';
 import { LZMA, LzmaFailure } from './lzma-result.js';
 import { encodeStreamHeader } from './stream-flags.js';
 
@@ -21,6 +21,8 @@ export interface EncodeXzOptions extends XzPacking {
    * it was. Calls begin in the order of the content; up to `jobs` run at once.
    */
   readonly fill: (offset: number, into: Buffer, signal: AbortSignal) => Promise<boolean>;
+  /** Of which blocks are taken over where their content is the same. The file does not depend on it. */
+  readonly before?: PackedBefore | undefined;
   /** Takes the bytes of the file, in order, one call at a time. */
   readonly write: (data: Uint8Array) => Promise<void>;
   /** The content from `offset` on is done with. */
@@ -37,6 +39,8 @@ export interface EncodedXz {
   readonly packedSize: number;
   /** Blocks that are zero throughout. */
   readonly zeroBlocks: number;
+  /** Blocks that were taken over from a file packed before. */
+  readonly reusedBlocks: number;
   /** SHA-256 of each block's content; undefined for one that is zero throughout. */
   readonly digests: readonly (Uint8Array | undefined)[];
 }
@@ -52,12 +56,12 @@ export interface EncodedXz {
 export async function encodeXz(options: EncodeXzOptions): Promise<EncodedXz> {
   assertPacking(options);
   const { size, blockSize, write, signal } = options;
-  const library = await loadEncoders();
-  const work = openBenches(options, library);
+  const work = openBenches(options, await loadEncoders());
   const count = Math.ceil(size / blockSize);
   const records: Pick<EncodedBlock, 'unpaddedSize' | 'uncompressedSize'>[] = [];
   const digests = new Array<Uint8Array | undefined>(count).fill(undefined);
   let packedSize = 0;
+  let reusedBlocks = 0;
   const append = async (data: Uint8Array): Promise<void> => {
     await write(data);
     packedSize += data.length;
@@ -76,11 +80,12 @@ export async function encodeXz(options: EncodeXzOptions): Promise<EncodedXz> {
       numbers(count),
       async (number, inner) => {
         const offset = number * blockSize;
-        const { block, zero } = await work.pack(
+        const { block, zero, reused } = await work.pack(
           { offset, length: Math.min(blockSize, size - offset) },
           inner,
         );
         if (!zero) digests[number] = block.digest;
+        if (reused) reusedBlocks += 1;
         await order.put(number, block, inner);
       },
       { jobs: work.jobs, signal },
@@ -94,19 +99,11 @@ export async function encodeXz(options: EncodeXzOptions): Promise<EncodedXz> {
     work[Symbol.dispose]();
   }
   const zeroBlocks = digests.filter((digest) => digest === undefined).length;
-  return { size, blockSize, packedSize, zeroBlocks, digests };
+  return { size, blockSize, packedSize, zeroBlocks, reusedBlocks, digests };
 }
 
 function* numbers(count: number): Iterable<number> {
   for (let number = 0; number < count; number += 1) yield number;
-}
-
-async function loadEncoders(): Promise<XzEncoderLibrary> {
-  const { encoders, name } = await loadXzEngine();
-  if (encoders) return encoders;
-  throw new TsbuilderError('TSB_TOOL_MISSING', `packing needs liblzma, and there is only ${name}`, {
-    hint: 'Install it: apt-get install liblzma5',
-  });
 }
 
 /** What liblzma could not do, as the program's error. */

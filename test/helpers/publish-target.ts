@@ -40,7 +40,15 @@ export async function tinyRepository(): Promise<TinyRepository> {
     await addDisk({
       publisher: { dir, signers: await repositorySigners(dir, keys), keep },
       ...{ disk, fields: { name: 'tiny', arch: 'x86_64' } },
-      ...{ blockSize: MIB, preset: '0', check: 'crc64', jobs: 1, sparsify: false, dryRun: false },
+      ...{
+        blockSize: MIB,
+        preset: '0',
+        check: 'crc64',
+        jobs: 1,
+        sparsify: false,
+        reuse: true,
+        dryRun: false,
+      },
       ...{ progress: silentProgress, signal: new AbortController().signal },
     });
   };

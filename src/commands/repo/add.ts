@@ -57,6 +57,11 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
       default: true,
       description: 'pack what the filesystems do not use as zeros',
     }),
+    reuse: Flags.boolean({
+      allowNo: true,
+      default: true,
+      description: 'take packed blocks whose content is the same from the present revision',
+    }),
     keep: keepFlag,
     jobs: jobsFlag,
     'dry-run': Flags.boolean({ description: 'show what would be published, and do nothing' }),
@@ -69,7 +74,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     const { readNotes } = await import('../../ui/read-notes.js');
     const { encodeJobs } = await import('../../io/native.js');
     const { args, flags, progress, signal } = this;
-    const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, alias: aliases } = flags;
+    const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, reuse, alias: aliases } = flags;
     const signers = await repositorySigners(args.dir, signerRequest(flags, signal));
     const notes = flags.notes === undefined ? undefined : await readNotes(flags.notes);
     const result = await addDisk({
@@ -87,17 +92,18 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
         notes,
       },
       blockSize: flags['block-size'] ? resolveSize(flags['block-size'], 0) : DEFAULT_BLOCK,
-      ...{ preset, sparsify, check: 'crc64' },
+      ...{ preset, sparsify, reuse, check: 'crc64' },
       jobs: encodeJobs(flags.jobs),
       dryRun: flags['dry-run'],
       progress,
       signal,
     });
     if (!flags.quiet) await this.show(result);
-    return { ...result.entry, ...result.published, dryRun: flags['dry-run'] };
+    const { entry, published, packed } = result;
+    return { ...entry, ...published, reusedBlocks: packed?.reusedBlocks, dryRun: flags['dry-run'] };
   }
 
-  private async show({ entry, published }: AddResult): Promise<void> {
+  private async show({ entry, published, packed }: AddResult): Promise<void> {
     const { formatSize } = await import('../../io/format-size.js');
     const { printable } = await import('../../io/printable.js');
     const { name, arch, fullName, size, expand, lvexpand } = entry;
@@ -105,6 +111,11 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     this.log(printable(`${name} (${arch}): ${fullName ?? 'no name'}, ${formatSize(size)}, grows ${grows}`));
     if (!published) return;
     const { path, revision, compressedSize, changed } = published;
-    this.log(`${path}: ${formatSize(compressedSize)}, revision ${revision}${changed ? '' : ' (unchanged)'}`);
+    const reused = packed?.reusedBlocks
+      ? `; ${packed.reusedBlocks} blocks taken from the revision before`
+      : '';
+    this.log(
+      `${path}: ${formatSize(compressedSize)}, revision ${revision}${changed ? '' : ' (unchanged)'}${reused}`,
+    );
   }
 }

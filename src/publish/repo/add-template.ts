@@ -2,19 +2,28 @@ import { constants, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import type { Publisher } from '../../index-repo/publish-change.js';
-import type { TemplateFields } from '../../index-repo/publish-entry.js';
+import type { IndexSection, TemplateFields } from '../../index-repo/publish-entry.js';
 import { readPresentIndex } from '../../index-repo/publish-folder.js';
 import { publicKeysOf } from '../../index-repo/publish-signer.js';
-import { type PublishResult, assertPublishable, publishTemplate } from '../../index-repo/publish-template.js';
+import {
+  type PublishResult,
+  assertPublishable,
+  previousOf,
+  publishTemplate,
+} from '../../index-repo/publish-template.js';
 import { writeError } from '../../io/free-space.js';
 import { tempName } from '../../io/temp-name.js';
 import type { Progress } from '../../progress.js';
-import { type PackRequest, runPack } from '../run-pack.js';
+import { packingName } from '../../xz/packing-name.js';
+import { type PackRequest, type PackResult, runPack } from '../run-pack.js';
 import { type DiskFacts, inspectTemplate } from './inspect-template.js';
+import { openPresentRevision } from './present-revision.js';
 import { assertWholeXz } from './template-content.js';
 
 /** What is said about a template; what is left out is found out from the disk. */
-type GivenFields = Omit<TemplateFields, 'arch' | 'size' | 'format'> & { readonly arch?: string | undefined };
+type GivenFields = Omit<TemplateFields, 'arch' | 'size' | 'format' | 'packing'> & {
+  readonly arch?: string | undefined;
+};
 
 /** A disk to publish. What is not given is found out from the disk. */
 export interface AddRequest extends Pick<
@@ -25,6 +34,8 @@ export interface AddRequest extends Pick<
   /** Path of the disk, or of one that is packed already; it is only read. */
   readonly disk: string;
   readonly fields: GivenFields;
+  /** Take blocks over from the present revision where their content is the same. What is published does not depend on it. */
+  readonly reuse: boolean;
   /** Stop when it is known what would be published. */
   readonly dryRun: boolean;
   readonly progress: Progress;
@@ -36,6 +47,8 @@ export interface AddResult {
   readonly entry: TemplateFields;
   /** Undefined for a dry run. */
   readonly published?: PublishResult | undefined;
+  /** Undefined for a dry run, and for a disk that was packed already. */
+  readonly packed?: PackResult | undefined;
 }
 
 /**
@@ -54,11 +67,13 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
   if (request.dryRun) return { entry };
   const xzPath = join(dir, tempName(`${entry.name}.xz`));
   try {
-    let sha512: string | undefined;
-    if (facts.packed) await takePacked(xzPath, request);
-    else sha512 = await pack(xzPath, request);
+    const packing = facts.packed ? undefined : await packingName(request);
+    const present = request.reuse ? previousOf(entry, sections) : undefined;
+    const packed = packing === undefined ? undefined : await pack(xzPath, request, { packing, present });
+    if (!packed) await takePacked(xzPath, request);
     using _ = request.progress.step(`Publishing ${entry.name} in ${dir}`);
-    return { entry, published: await publishTemplate(publisher, { ...entry, xzPath, sha512 }, signal) };
+    const template = { ...entry, packing, xzPath, sha512: packed?.sha512 };
+    return { entry, packed, published: await publishTemplate(publisher, template, signal) };
   } finally {
     await rm(xzPath, { force: true });
   }
@@ -84,9 +99,17 @@ function toFields(disk: string, fields: GivenFields, facts: DiskFacts): Template
   };
 }
 
-async function pack(output: string, request: AddRequest): Promise<string> {
-  const { sha512 } = await runPack({ ...request, input: request.disk, output, verify: true, force: false });
-  return sha512;
+async function pack(
+  output: string,
+  request: AddRequest,
+  { packing, present }: { packing: string; present: IndexSection | undefined },
+): Promise<PackResult> {
+  await using before = await openPresentRevision(present, {
+    ...request,
+    dir: request.publisher.dir,
+    packing,
+  });
+  return await runPack({ ...request, input: request.disk, output, before, verify: true, force: false });
 }
 
 /** A file that is packed already is copied, so that the original stays, and decoded once. */

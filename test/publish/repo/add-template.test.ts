@@ -32,7 +32,7 @@ async function add(mib: number, fields: { name: string; arch?: string }, packed:
   if (packed) run('xz', ['-0', '-T1', disk]);
   const publisher = { dir, signers: await repositorySigners(dir, request), keep: 1 };
   const packing = { blockSize: MIB, preset: '0', check: 'crc64' as const, jobs: 1, sparsify: true };
-  const rest = { dryRun: false, progress: silentProgress, signal: new AbortController().signal };
+  const rest = { reuse: true, dryRun: false, progress: silentProgress, signal: new AbortController().signal };
   return addDisk({ publisher, disk: packed ? `${disk}.xz` : disk, fields, ...packing, ...rest });
 }
 

@@ -45,7 +45,15 @@ async function addSystem(disk: string): Promise<void> {
   await addDisk({
     publisher: { dir, signers: await repositorySigners(dir, keys), keep: 0 },
     ...{ disk, fields: { name: 'system', arch: 'x86_64' } },
-    ...{ blockSize: 1024 ** 2, preset: '0', check: 'crc64', jobs: 1, sparsify: false, dryRun: false },
+    ...{
+      blockSize: 1024 ** 2,
+      preset: '0',
+      check: 'crc64',
+      jobs: 1,
+      sparsify: false,
+      reuse: true,
+      dryRun: false,
+    },
     ...{ progress: silentProgress, signal: new AbortController().signal },
   });
 }
