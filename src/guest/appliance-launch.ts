@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { TsbuilderError, messageOf } from '../errors.js';
 import { LAUNCH_HINT, guestfishEnvironments } from '../io/guestfish.js';
+import { type WriteWatch, watchWrites } from '../io/write-watch.js';
 import type { Progress } from '../progress.js';
 import { type GuestfishShell, openGuestfishShell } from './appliance-shell.js';
 import { toByteString } from './byte-path.js';
@@ -14,6 +15,8 @@ export interface LaunchOptions {
   readonly folder: string;
   /** What needs it, for messages: `--install`. */
   readonly neededFor?: string | undefined;
+  /** The image that is written to, for messages. */
+  readonly image: string;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
@@ -21,13 +24,34 @@ export interface LaunchOptions {
 /**
  * Starts a libguestfs appliance after `commands`, which say what is attached to it: in the first environment in which it starts.
  *
+ * What is sent to it rejects, and it is killed, when what it writes cannot be written on this machine.
+ *
  * @throws TSB_TOOL_FAILED when it starts in none, TSB_TOOL_MISSING
  */
 export async function launchAppliance(
   commands: readonly GuestfishCommand[],
-  { folder, neededFor, progress, signal }: LaunchOptions,
+  options: LaunchOptions,
 ): Promise<GuestfishShell> {
-  using _ = progress.step('Starting the libguestfs appliance');
+  using _ = options.progress.step('Starting the libguestfs appliance');
+  const watch = await watchWrites(options);
+  try {
+    const shell = await start([...commands, ...watch.commands], { ...options, signal: watch.signal });
+    return { ...shell, [Symbol.asyncDispose]: () => endBoth(shell, watch) };
+  } catch (error) {
+    await watch[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function endBoth(shell: GuestfishShell, watch: WriteWatch): Promise<void> {
+  await shell[Symbol.asyncDispose]();
+  await watch[Symbol.asyncDispose]();
+}
+
+async function start(
+  commands: readonly GuestfishCommand[],
+  { folder, neededFor, signal }: LaunchOptions,
+): Promise<GuestfishShell> {
   let failure: unknown;
   for (const env of await guestfishEnvironments(folder)) {
     const shell = openGuestfishShell(env, signal);

@@ -47,7 +47,7 @@ export async function trimInAppliance(
     ['set-network', 'false'],
     ['add-drive', hostPath(path), ...drive],
   ];
-  await using shell = await launchAppliance(commands, options);
+  await using shell = await launchAppliance(commands, { ...options, image: path });
   using _ = options.progress.step('Asking filesystems what is free');
   const problems: (string | undefined)[] = [];
   for (const target of targets) problems.push(await trim(shell, target));

@@ -33,6 +33,7 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
     const shell = await launchAppliance(drives(options, channel), {
       folder: folder.path,
       neededFor: options.neededFor,
+      image: options.disk,
       progress: options.progress,
       signal: options.signal,
     });

@@ -20,7 +20,8 @@ export interface GpgOptions {
  *
  * @param id fingerprint, key ID or user ID, as GnuPG takes it
  * @returns undefined when GnuPG has no such secret key
- * @throws TSB_KEY_INVALID when there are several, or it cannot sign, has expired or is revoked; TSB_TOOL_MISSING
+ * @throws TSB_KEY_INVALID when there are several, it cannot sign, has expired or is revoked, or the passphrase that is given is wrong;
+ *   TSB_TOOL_MISSING
  */
 export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<IndexSigner | undefined> {
   const { signal } = options;
@@ -38,13 +39,12 @@ export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<
   const publicKey = (await gpg(exported, { signal })).stdout;
   const [key] = await readKeyring(Buffer.from(publicKey), `gpg --export ${fingerprint}`);
   if (key) await assertSigns(key, 'gpg');
-  return {
-    fingerprint,
-    publicKey,
-    keptIn: 'gpg',
-    sign: (text, { expiresMs, signal: stop }) =>
-      clearsign(text, { ...options, fingerprint, expiresMs, signal: stop }),
-  };
+  const sign: IndexSigner['sign'] = (text, { expiresMs, signal: stop }) =>
+    clearsign(text, { ...options, fingerprint, expiresMs, signal: stop });
+  // That the passphrase is wrong is better known before any work than after it.
+  if (options.passphraseFile !== undefined || options.passphraseText !== undefined)
+    await sign('', { expiresMs: undefined, signal });
+  return { fingerprint, publicKey, keptIn: 'gpg', sign };
 }
 
 async function clearsign(
@@ -67,9 +67,29 @@ async function clearsign(
     ...passphrase,
     ...['--local-user', fingerprint, '--output', '-', '--clearsign', '--', path],
   ];
-  const { stdout, stderr } = await gpg(args, { input, signal });
-  if (/^\[GNUPG:\] SIG_CREATED C /m.test(stderr)) return stdout;
-  throw new TsbuilderError('TSB_TOOL_FAILED', `gpg did not sign with key ${fingerprint}: ${stderr.trim()}`);
+  const { status, stdout, stderr } = await gpg(args, { input, signal, okStatus: [0, 2] });
+  if (status === 0 && /^\[GNUPG:\] SIG_CREATED C /m.test(stderr)) return stdout;
+  throw notSigned(fingerprint, stderr);
+}
+
+/** The codes of libgpg-error are the lower 16 bits of what GnuPG tells. */
+const BAD_PASSPHRASE = 11;
+
+function notSigned(fingerprint: string, stderr: string): TsbuilderError {
+  const failure = /^\[GNUPG:\] FAILURE sign (\d+)$/m.exec(stderr)?.[1];
+  if (failure !== undefined && (Number(failure) & 0xffff) === BAD_PASSPHRASE)
+    return new TsbuilderError(
+      'TSB_KEY_INVALID',
+      `gpg key ${fingerprint}: cannot be used to sign: the passphrase is wrong`,
+    );
+  const said = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('[GNUPG:]'));
+  return new TsbuilderError(
+    'TSB_TOOL_FAILED',
+    `gpg did not sign with key ${fingerprint}: ${said.join('; ')}`,
+    {
+      hint: 'Where its agent cannot ask for the passphrase: --passphrase-file FILE, or TSBUILDER_PASSPHRASE.',
+    },
+  );
 }
 
 function gpg(args: readonly string[], options: ExecOptions): Promise<ExecResult> {

@@ -91,16 +91,16 @@ async function rawRanges(file: FileSource, signal: AbortSignal): Promise<Range[]
 async function openQcow2(file: FileSource, signal: AbortSignal): Promise<PackInput> {
   const disk = await openQcow2Source(file, signal).catch((error: unknown) => {
     if (!(error instanceof TsbuilderError) || error.code !== 'TSB_IMAGE_INVALID') throw error;
-    throw new TsbuilderError(error.code, error.message, {
-      hint: `Make an image of its own first: qemu-img convert -O qcow2 ${file.name} NEW.qcow2`,
-      cause: error,
-    });
+    // A damaged image has no hint: QEMU cannot read it either.
+    const hint =
+      error.hint && `Make an image of its own first: qemu-img convert -O qcow2 ${file.name} NEW.qcow2`;
+    throw new TsbuilderError(error.code, error.message, { hint, cause: error });
   });
   const ranges: Range[] = [];
   for await (const { offset, length, data } of disk.extents(signal))
     if (data) ranges.push({ offset, length });
   const { snapshots } = disk.info;
-  const warnings = snapshots === 0 ? [] : [`${file.name}: its ${snapshots} snapshots are not packed`];
+  const warnings = snapshots === 0 ? [] : [`${file.name}: snapshots in it (${snapshots}) are not packed`];
   const image = { path: file.name, format: 'qcow2' } as const;
   return { disk, image, ranges, warnings, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
 }

@@ -7,6 +7,7 @@ import {
   isLaunchFailure,
   openGuestfishFolder,
 } from '../io/guestfish.js';
+import { watchWrites } from '../io/write-watch.js';
 import type { GrowOptions } from './grow-ext.js';
 import type { GrowStep } from './resize-plan.js';
 
@@ -14,7 +15,7 @@ import type { GrowStep } from './resize-plan.js';
  * Grows what only its own kernel driver or tools can grow (XFS, btrfs, NTFS, LVM) in one libguestfs session over the disk
  * file. Without usable KVM that takes about 15 seconds.
  *
- * @throws TSB_TOOL_MISSING when guestfish is not installed, TSB_FILESYSTEM with its message when a step fails
+ * @throws TSB_TOOL_MISSING when guestfish is not installed, TSB_FILESYSTEM with its message when a step fails, TSB_NO_SPACE
  */
 export async function growWithGuestfish(
   disk: { readonly path: string; readonly sectorSize: number },
@@ -22,25 +23,27 @@ export async function growWithGuestfish(
   options: GrowOptions,
 ): Promise<void> {
   await using folder = await openGuestfishFolder();
-  const args = argumentsFor(disk, steps, options);
-  const result = await runSession(args, { folder: folder.path, signal: options.signal });
+  await using watch = await watchWrites({ folder: folder.path, image: disk.path, signal: options.signal });
+  const commands = [...watch.commands, ...commandsOver(disk, steps, options)];
+  // After two dashes words with a dash in front are no options of guestfish's own.
+  const args = commands.flatMap((command, index) => [index === 0 ? '--' : ':', ...command]);
+  const result = await runSession(args, { folder: folder.path, signal: watch.signal });
   if (result.status !== 0) throw failure(steps, result);
 }
 
-/** Words of a guestfish command line: commands with `:` between them, never seen by a shell. */
-function argumentsFor(
+/** Commands of guestfish; on its command line they have `:` between them, and are never seen by a shell. */
+function commandsOver(
   disk: { readonly path: string; readonly sectorSize: number },
   steps: readonly GrowStep[],
   options: GrowOptions,
-): string[] {
+): string[][] {
   const cache = options.sync === true ? [] : ['cachemode:unsafe'];
   const blocks = disk.sectorSize === 512 ? [] : [`blocksize:${disk.sectorSize}`];
-  const commands = [
+  return [
     ['add-drive', disk.path, 'format:raw', ...cache, ...blocks],
     ['run'],
     ...steps.flatMap(commandsFor),
   ];
-  return commands.flatMap((command, index) => (index === 0 ? command : [':', ...command]));
 }
 
 function commandsFor(step: GrowStep): string[][] {

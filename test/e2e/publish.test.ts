@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { run } from '../helpers/disk.js';
-import { type Desk, failureOf, litter, newDesk, resultOf } from '../helpers/e2e.js';
+import { type Desk, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
 import { type Gnupg, newGnupg } from '../helpers/gnupg.js';
 import { type S3Server, startS3Server } from '../helpers/s3-server.js';
 import { SMALL_DEBIAN, fsckOn, makeSystemDisk } from '../helpers/system-disk.js';
@@ -69,13 +69,18 @@ it('what is published in a bucket is what tsbuilder builds from, and virt-builde
   rmSync(copy, { recursive: true });
 });
 
-it('a publisher that is killed at any step leaves an index that holds, and the next one sweeps', async () => {
-  const from = desk.file('crash-repo');
-  const site = desk.file('site');
+/** A repository, and a folder that it was published in before it was changed. */
+async function changedRepository(): Promise<{ from: string; site: string }> {
+  const [from, site] = [desk.file('changed-repo'), desk.file('site')];
   cpSync(repo(), from, { recursive: true });
   resultOf(await desk.run(['repo', 'publish', from, site, '--json']));
   const other = makeSystemDisk({ ...SMALL_DEBIAN, 'etc/hostname': 'other\n' });
   resultOf(await desk.run(['repo', 'add', from, other, 'small', '--json']));
+  return { from, site };
+}
+
+it('a publisher that is killed at any step leaves an index that holds, and the next one sweeps', async () => {
+  const { from, site } = await changedRepository();
   const revisions: string[] = [];
   for (const call of ['rename', 'unlink']) {
     for (let n = 1, going = true; going; n += 1) {
@@ -99,6 +104,33 @@ it('a publisher that is killed at any step leaves an index that holds, and the n
   expect(new Set(revisions)).toEqual(new Set(['1', '2']));
   expect(revisions.length).toBeGreaterThan(5);
   for (const path of [from, site]) rmSync(path, { recursive: true });
+});
+
+it('a full disk at any stage leaves an index that holds, and nothing unfinished', async () => {
+  const { from, site } = await changedRepository();
+  const folder = join(desk.path, 'full');
+  const pages = (path: string): number => Math.ceil(readFileSync(path).length / 4096);
+  const before = readdirSync(site).reduce((sum, name) => sum + pages(join(site, name)), 1);
+  const fresh = pages(join(from, 'small-x86_64.r2.xz'));
+  const states = await inTurns(
+    [0, fresh, fresh + 2, fresh + 4, fresh + 10].map((extra) => async () => {
+      const size = (before + extra) * 4096;
+      const mount = `mkdir -p ${folder} && mount -t tmpfs -o size=${size} none ${folder} && cp ${site}/* ${folder} || exit 99`;
+      const after = `mkdir ${site}-${extra} && cp -r ${folder}/. ${site}-${extra}`;
+      const script = `${mount}; "$@"; status=$?; ${after}; exit $status`;
+      const wrapper = ['unshare', '-Urm', 'sh', '-c', script, 'sh'];
+      const outcome = await desk.run(['repo', 'publish', from, folder, '--json'], { wrapper });
+      const left = `${site}-${extra}`;
+      expect(readdirSync(left).filter((name) => name.startsWith('.'))).toEqual([]);
+      resultOf(await desk.run(['repo', 'verify', left, '--json']));
+      const revision = /^revision=(.*)$/m.exec(readFileSync(join(left, 'index.asc'), 'utf8'))?.[1];
+      rmSync(left, { recursive: true });
+      return `${outcome.status === 0 ? 'published' : failureOf(outcome).summary} ${revision}`;
+    }),
+  );
+  expect(new Set(states)).toEqual(new Set(['7 TSB_NO_SPACE 1', 'published 2']));
+  expect(states.filter((state) => state.endsWith('1')).length).toBeGreaterThan(2);
+  for (const path of [from, site, folder]) rmSync(path, { recursive: true });
 });
 
 it('an interrupted upload leaves the index that was there, and nothing else', async () => {

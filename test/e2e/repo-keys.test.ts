@@ -179,7 +179,11 @@ describe('a key of GnuPG', () => {
     for (const outcome of [await run(file), await run([], { TSBUILDER_PASSPHRASE: given })])
       expect(resultOf(outcome)).toMatchObject({ fingerprint: locked.fingerprint });
     const wrong = failureOf(await run([], { TSBUILDER_PASSPHRASE: 'wrong' }));
-    expect(wrong.summary).toBe('8 TSB_TOOL_FAILED');
+    expect(wrong.summary).toBe('4 TSB_KEY_INVALID');
+    expect(wrong.message).toMatch(/the passphrase is wrong$/);
+    const none = failureOf(await run([]));
+    expect(none).toMatchObject({ summary: '8 TSB_TOOL_FAILED' });
+    expect(none.hint).toContain('--passphrase-file');
     expect(JSON.stringify(wrong)).not.toContain(given);
   });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MIB, makeSparse, run } from '../helpers/disk.js';
 import { extentStates, requireExt4 } from '../helpers/disk-tools.js';
 import {
   type Desk,
@@ -16,7 +17,6 @@ import {
 import { examineDisk } from '../helpers/e2e-disk.js';
 import { type Stage, openStage } from '../helpers/e2e-stage.js';
 import { sha512 } from '../helpers/e2e-template.js';
-import { MIB } from '../helpers/guest-image.js';
 import { SMALL_DEBIAN, makeSystemDisk } from '../helpers/system-disk.js';
 
 vi.setConfig({ testTimeout: 180_000 });
@@ -111,6 +111,25 @@ describe('a full disk', () => {
     resultOf(without!.outcome);
     expect(await litter(desk, ['b.img'])).toEqual([]);
     resultOf(await desk.run(['small', ...stage.source, '--json']));
+  });
+});
+
+describe('a full temporary folder', () => {
+  it('stops the drivers that are asked what is free: one error that names it, nothing left', async () => {
+    await using desk = await newDesk();
+    run('mkfs.xfs', ['-q', '-K', makeSparse(desk.file('disk.img'), 300 * MIB)]);
+    const folder = join(desk.path, 'tmp');
+    const script = `mount -t tmpfs -o size=1300k none ${folder}`;
+    const env =
+      'LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg LIBGUESTFS_CACHEDIR=/var/tmp';
+    const { outcome, left } = await runMounted(desk, { script: `export ${env}; ${script}`, folder }, [
+      ...['sparsify', 'disk.img', 'sparse.img', '--json'],
+    ]);
+    const { summary, message, hint } = failureOf(outcome);
+    expect([summary, left]).toEqual(['7 TSB_NO_SPACE', []]);
+    expect(message).toContain('overlay.qcow2');
+    expect(hint).toContain('TMPDIR');
+    expect(await litter(desk, ['disk.img'])).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { open, readFile, readdir, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentProgress } from '../../src/progress.js';
@@ -85,7 +85,7 @@ describe('runPack', () => {
     convert('qcow2');
     execFileSync('qemu-img', ['snapshot', '-c', 'one', file('image')]);
     const { warnings } = await runPack(request({ input: file('image') }));
-    expect(warnings).toContain(`${file('image')}: its 1 snapshots are not packed`);
+    expect(warnings).toContain(`${file('image')}: snapshots in it (1) are not packed`);
   });
 
   it('refuses images that need others, and what is compressed', async () => {
@@ -95,12 +95,16 @@ describe('runPack', () => {
       code: 'TSB_IMAGE_INVALID',
       hint: expect.stringContaining('qemu-img convert') as string,
     });
+    convert('qcow2');
+    await truncate(file('image'), 300);
+    const cut = runPack(request({ input: file('image') }));
+    await expect(cut).rejects.toMatchObject({ code: 'TSB_IMAGE_INVALID', hint: undefined });
     await expect(runPack(request({ input: file('in.xz') }))).rejects.toMatchObject({ code: 'TSB_USAGE' });
     await expect(runPack(request({ output: '-' }))).rejects.toMatchObject({ code: 'TSB_USAGE' });
     await expect(runPack(request({ output: file('disk'), force: true }))).rejects.toMatchObject({
       code: 'TSB_USAGE',
     });
-    expect((await readdir(folder.path)).sort()).toEqual(['disk', 'in.xz', 'over']);
+    expect((await readdir(folder.path)).sort()).toEqual(['disk', 'image', 'in.xz', 'over']);
   });
 
   it('notices that the disk was written to, and leaves nothing', async () => {

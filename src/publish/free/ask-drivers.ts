@@ -51,7 +51,7 @@ export async function askDrivers(
     );
     return { ...survey, regions: survey.regions.map((region) => answers.get(region) ?? region) };
   } catch (error) {
-    if (!(error instanceof TsbuilderError) || error.code !== 'TSB_TOOL_FAILED') throw error;
+    if (!(error instanceof TsbuilderError) || error.code !== 'TSB_TOOL_FAILED') throw noRoom(error);
     const left = `its driver could not be asked what is free: ${error.message}`;
     const asked = new Set(places.flat());
     return {
@@ -59,6 +59,16 @@ export async function askDrivers(
       regions: survey.regions.map((region) => (asked.has(region) ? { ...region, left } : region)),
     };
   }
+}
+
+/** Where the overlay finds no room, another output would not help. */
+function noRoom(error: unknown): unknown {
+  if (!(error instanceof TsbuilderError) || error.code !== 'TSB_NO_SPACE') return error;
+  return new TsbuilderError(error.code, error.message, {
+    hint: 'Free some space there, or set TMPDIR to a folder on another filesystem.',
+    details: error.details,
+    cause: error,
+  });
 }
 
 async function hasTools(signal: AbortSignal): Promise<boolean> {
@@ -83,7 +93,6 @@ async function trimOverlay(
 ): Promise<{ changes: OverlayChanges; problems: readonly (string | undefined)[] }> {
   const { survey, image, targets } = work;
   await using folder = await openGuestfishFolder();
-  // QEMU would stop the appliance, and wait, when its tables find no room.
   await assertFreeSpace(folder.path, 2 * TABLES_SHARE * survey.size);
   const overlay = join(folder.path, 'overlay.qcow2');
   const below = ['-F', image.format, '-b', resolve(image.path)];
