@@ -81,7 +81,7 @@ async function runScript(
     'TSB_GUEST',
     `${what.description}: ended with status ${status} in the guest${said}`,
     {
-      hint: 'All that it printed is shown with --verbose.',
+      hint: tail === '' ? undefined : 'All that it printed is shown with --verbose.',
       details: { status },
     },
   );

@@ -1,5 +1,5 @@
 import { type ByteSource, sliceSource } from '../io/byte-source.js';
-import { type LogicalVolume, readVolumeGroup } from '../probe/lvm.js';
+import { type LogicalVolume, type VolumeGroup, readVolumeGroup } from '../probe/lvm.js';
 import { probeContent } from '../probe/probe-content.js';
 import type { Range } from '../probe/range.js';
 import type { Content } from '../probe/superblocks.js';
@@ -24,7 +24,8 @@ export interface GuestVolume<P extends GuestPartition = GuestPartition> {
   readonly id: string;
   /** The partition that it is or that it is in. */
   readonly partition: P;
-  readonly lvm?: { readonly group: string; readonly volume: string } | undefined;
+  readonly lvm?:
+    { readonly group: string; readonly groupId?: string | undefined; readonly volume: string } | undefined;
   /** Bytes. */
   readonly size: number;
   /** Where it is on the disk; undefined for an LVM volume that is not in one piece there. */
@@ -57,7 +58,19 @@ export async function listVolumes<P extends GuestPartition>(
     if (content.kind === 'lvm-pv') volumes.push(...(await logicalVolumes(disk, own, signal)));
     else volumes.push(own);
   }
-  return volumes;
+  return eachOnce(volumes);
+}
+
+/** Every physical volume of a group has the metadata of all: a logical volume is what the one says that it is on, where it is in one piece. */
+function eachOnce<P extends GuestPartition>(volumes: readonly GuestVolume<P>[]): GuestVolume<P>[] {
+  const keyOf = ({ lvm }: GuestVolume): string => JSON.stringify(lvm);
+  const placed = new Set(volumes.filter(({ lvm, range }) => lvm && range).map(keyOf));
+  return volumes.filter((volume) => {
+    if (!volume.lvm || volume.range) return true;
+    const isNew = !placed.has(keyOf(volume));
+    placed.add(keyOf(volume));
+    return isNew;
+  });
 }
 
 async function logicalVolumes<P extends GuestPartition>(
@@ -67,11 +80,12 @@ async function logicalVolumes<P extends GuestPartition>(
 ): Promise<GuestVolume<P>[]> {
   try {
     const group = await readVolumeGroup(disk, physical.range, signal);
-    const visible = group?.volumes.filter((volume) => volume.visible) ?? [];
+    if (!group) return [physical];
+    const visible = group.volumes.filter((volume) => volume.visible);
     const found: GuestVolume<P>[] = [];
     for (const volume of visible) {
       const content = volume.range ? await probeContent(disk, volume.range, signal) : UNKNOWN;
-      found.push(logicalVolume(physical.partition, { group: group?.name ?? '', volume, content }));
+      found.push(logicalVolume(physical.partition, { group, volume, content }));
     }
     return found.length > 0 ? found : [physical];
   } catch (error) {
@@ -82,16 +96,16 @@ async function logicalVolumes<P extends GuestPartition>(
 
 function logicalVolume<P extends GuestPartition>(
   partition: P,
-  found: { group: string; volume: LogicalVolume; content: Content },
+  found: { group: VolumeGroup; volume: LogicalVolume; content: Content },
 ): GuestVolume<P> {
   const { group, volume, content } = found;
   const { name, size, range } = volume;
-  const label = `LVM volume ${group}/${name}`;
+  const label = `LVM volume ${group.name}/${name}`;
   const base = {
     label,
-    id: `${group}/${name}`,
+    id: `${group.name}/${name}`,
     partition,
-    lvm: { group, volume: name },
+    lvm: { group: group.name, groupId: group.id, volume: name },
     size,
     range,
     content,

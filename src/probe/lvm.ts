@@ -34,6 +34,8 @@ export interface LogicalVolume {
 /** The volume group of a physical volume. */
 export interface VolumeGroup {
   readonly name: string;
+  /** What tells it from another of the same name; empty where its metadata does not say. */
+  readonly id: string;
   /** Bytes of this physical volume that LVM knows about; the size in its label is not kept up to date. */
   readonly physicalSize: number;
   readonly volumes: readonly LogicalVolume[];
@@ -135,7 +137,9 @@ function readGroup(range: Range, pvUuid: string | undefined, group: LvmSection):
   const list = subsection(group, 'logical_volumes');
   const place = { dataStart, extentSize, key, range };
   const volumes = [...list.keys()].map((name) => readVolume(name, subsection(list, name), place));
+  const id = group.get('id');
   return {
+    id: typeof id === 'string' ? id : '',
     physicalSize: numberAt(own, 'dev_size') * 512,
     volumes,
     physicalVolumes: physical.size,

@@ -5,16 +5,22 @@ import { MIB } from './disk.js';
 export interface VolumeSpec {
   readonly name: string;
   readonly type?: 'striped' | 'snapshot' | undefined;
+  /** The number of the physical volume that all of it is on. Default: 0. */
+  readonly on?: number | undefined;
   readonly pieces: readonly (readonly [first: number, count: number])[];
 }
 
 /**
- * The first MiB of a physical volume of `extents` extents of 1 MiB, in LVM2's own form (lvm2, lib/format_text/layout.h): a label and one
+ * The first MiB of physical volume `number` of `extents` extents of 1 MiB, in LVM2's own form (lvm2, lib/format_text/layout.h): a label and one
  * metadata area. The extents follow.
  */
 export function physicalVolumeHead(
   volumes: readonly VolumeSpec[],
-  { extents, physicalVolumes = 1 }: { readonly extents: number; readonly physicalVolumes?: number },
+  {
+    extents,
+    physicalVolumes = 1,
+    number = 0,
+  }: { readonly extents: number; readonly physicalVolumes?: number; readonly number?: number },
 ): Buffer {
   const text = Buffer.from(`${groupText(volumes, { extents, physicalVolumes })}\0`);
   const head = Buffer.alloc(MIB);
@@ -22,7 +28,7 @@ export function physicalVolumeHead(
   head.writeBigUInt64LE(1n, 520);
   head.writeUInt32LE(32, 532);
   head.write('LVM2 001', 536);
-  head.write(`${'0'.repeat(31)}0`, 544);
+  head.write(String(number).repeat(6).padEnd(32, '0'), 544);
   head.writeBigUInt64LE(BigInt((extents + 1) * MIB), 576);
   head.writeBigUInt64LE(BigInt(MIB), 584);
   head.writeBigUInt64LE(4096n, 616);
@@ -74,10 +80,10 @@ version = 1
 `;
 }
 
-function volumeText({ name, type = 'striped', pieces }: VolumeSpec): string {
+function volumeText({ name, type = 'striped', on = 0, pieces }: VolumeSpec): string {
   let start = 0;
   const segments = pieces.map(([first, count], index) => {
-    const what = `stripe_count = 1\nstripes = ["pv0", ${first}]`;
+    const what = `stripe_count = 1\nstripes = ["pv${on}", ${first}]`;
     const text = `segment${index + 1} {
 start_extent = ${start}
 extent_count = ${count}
