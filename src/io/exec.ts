@@ -34,6 +34,8 @@ export interface ExecOptions {
 export interface ExecResult {
   readonly status: number;
   readonly stdout: string;
+  /** Standard output as it came, for what is no text. At most 64 MiB and a piece. */
+  readonly stdoutBytes: Buffer;
   readonly stderr: string;
 }
 
@@ -100,13 +102,16 @@ function runChild(
     if (child.pid !== undefined) options.onStart?.(child.pid);
     child.once('error', (error) => settle(() => reject(spawnError(file, error, options.debianPackage))));
     child.once('close', (code, signal) =>
-      settle(() =>
+      settle(() => {
+        const stdoutBytes = stdout();
+        const said = stderr().toString();
         resolve({
           status: code ?? 128,
-          stdout: stdout(),
-          stderr: signal ? `killed by ${signal}\n${stderr()}` : stderr(),
-        }),
-      ),
+          stdout: stdoutBytes.toString(),
+          stdoutBytes,
+          stderr: signal ? `killed by ${signal}\n${said}` : said,
+        });
+      }),
     );
     // A program that exits without reading its input makes the pipe fail; its status tells the story.
     child.stdin.on('error', () => undefined);
@@ -114,7 +119,7 @@ function runChild(
   });
 }
 
-function collect(stream: Readable | null, onText?: (text: string) => void): () => string {
+function collect(stream: Readable | null, onText?: (text: string) => void): () => Buffer {
   const chunks: Buffer[] = [];
   let size = 0;
   stream?.on('data', (chunk: Buffer) => {
@@ -122,7 +127,7 @@ function collect(stream: Readable | null, onText?: (text: string) => void): () =
     if (size < MAX_OUTPUT) chunks.push(chunk);
     size += chunk.length;
   });
-  return () => Buffer.concat(chunks).toString();
+  return () => Buffer.concat(chunks);
 }
 
 function groupKiller(pid: () => number | undefined): { begin: () => void; end: () => void } {

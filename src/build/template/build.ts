@@ -42,7 +42,7 @@ export function localRepositoryPlace(dataDir: string): { dir: string; secretKeyP
  * Makes the template of a recipe (packages, disk, compressed file) and adds it to the local repository. Two calls for
  * one template do it one after the other. Works in $TMPDIR, else /var/tmp, and leaves nothing there.
  *
- * @throws TSB_TOOL_MISSING, TSB_TOOL_FAILED, TSB_FILESYSTEM, TSB_RECIPE_INVALID, and the codes of `addTemplate`
+ * @throws TSB_TOOL_MISSING, TSB_TOOL_FAILED, TSB_FILESYSTEM, TSB_RECIPE_INVALID, and the codes of `archiveKeyOptions` and `addTemplate`
  */
 export async function runTemplateBuild(options: TemplateBuildOptions): Promise<TemplateBuildResult> {
   const { recipe, signal, progress } = options;

@@ -1,19 +1,19 @@
-import { mkdir, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { TsbuilderError } from '../../errors.js';
 import { e2fsEnv } from '../../io/e2fs-env.js';
 import { exec } from '../../io/exec.js';
 import type { TemplateContext } from './context.js';
 import { espGrubConfiguration } from './grub-config.js';
 import { type Place, createSparse, placeFile } from './partition.js';
 
-/** Debian's signed boot loader, as its packages install it, and the names that firmware and shim look for. */
-const LOADERS = [
-  { from: 'usr/lib/shim/shimx64.efi.signed', to: ['EFI/BOOT/BOOTX64.EFI', 'EFI/debian/shimx64.efi'] },
-  {
-    from: 'usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed',
-    to: ['EFI/BOOT/grubx64.efi', 'EFI/debian/grubx64.efi'],
-  },
-] as const;
+/**
+ * The signed shim and GRUB, as the packages of Debian and Ubuntu install them. In Ubuntu's the plain name of shim is a link to the
+ * latest version or the one before it.
+ */
+const SHIM_FOLDER = 'usr/lib/shim';
+const SHIM_NAMES = ['shimx64.efi.signed', 'shimx64.efi.signed.latest'];
+const GRUB = 'usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed';
 
 /** Where an EFI system partition is, and the tar file of the tree that its boot loader comes from. */
 interface EspRequest {
@@ -39,26 +39,68 @@ export async function makeEsp(context: TemplateContext, request: EspRequest): Pr
   const fat = ['--invariant', '-F', '32', '-n', 'ESP', '-i', identity.volumeId('esp')];
   await exec('mkfs.vfat', [...fat, esp], { env, signal, debianPackage: 'dosfstools' });
   const mtools = { env, signal, debianPackage: 'mtools' };
-  await exec('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT', '::/EFI/debian'], mtools);
-  for (const { from, to } of await loaderFiles(context, request))
-    await exec('mcopy', ['-m', '-i', esp, from, `::/${to}`], mtools);
+  const { vendor, files } = await bootFiles(context, request);
+  await exec('mmd', ['-i', esp, '::/EFI', '::/EFI/BOOT', `::/EFI/${vendor}`], mtools);
+  for (const { from, to } of files) await exec('mcopy', ['-m', '-i', esp, from, `::/${to}`], mtools);
   await placeFile(context, esp, { disk: request.disk, offset: request.place.offset });
 }
 
-/** The files of the EFI system partition: the boot loader out of the tree, and the configuration that it reads first. */
-async function loaderFiles(
+/**
+ * The files of the EFI system partition, under the names that firmware and shim look for: the boot loader out of the tree, and the
+ * configuration that it reads first, in the folder of its `vendor`.
+ */
+async function bootFiles(
   { identity, workDir, signal }: TemplateContext,
   { tar, root }: EspRequest,
-): Promise<{ from: string; to: string }[]> {
+): Promise<{ vendor: string; files: { from: string; to: string }[] }> {
   const folder = join(workDir, 'esp');
   await mkdir(folder);
-  const members = LOADERS.map(({ from }) => `./${from}`);
+  const members = [`./${SHIM_FOLDER}`, `./${GRUB}`];
   await exec('tar', ['--extract', '--file', tar, '--directory', folder, ...members], { signal });
+  const shim = await firstFile(SHIM_NAMES.map((name) => join(folder, SHIM_FOLDER, name)));
+  const grub = join(folder, GRUB);
+  const vendor = vendorOf(await readFile(grub));
   const configuration = join(folder, 'grub.cfg');
   await writeFile(configuration, espGrubConfiguration(root));
   await utimes(configuration, identity.epoch, identity.epoch);
-  return [
-    ...LOADERS.flatMap(({ from, to }) => to.map((name) => ({ from: join(folder, from), to: name }))),
-    { from: configuration, to: 'EFI/debian/grub.cfg' },
-  ];
+  return {
+    vendor,
+    files: [
+      { from: shim, to: 'EFI/BOOT/BOOTX64.EFI' },
+      { from: shim, to: `EFI/${vendor}/shimx64.efi` },
+      { from: grub, to: 'EFI/BOOT/grubx64.efi' },
+      { from: grub, to: `EFI/${vendor}/grubx64.efi` },
+      { from: configuration, to: `EFI/${vendor}/grub.cfg` },
+    ],
+  };
+}
+
+/** The first of `paths` that is a file, and not a link to something outside. */
+async function firstFile(paths: readonly string[]): Promise<string> {
+  for (const path of paths) {
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isFile()) return path;
+  }
+  throw new TsbuilderError(
+    'TSB_TOOL_FAILED',
+    `the packages have no ${paths.map((path) => basename(path)).join(' and no ')}`,
+    {
+      hint: 'The recipe must install shim-signed and grub-efi-amd64-signed for this layout.',
+    },
+  );
+}
+
+/**
+ * The folder on the EFI system partition where a signed GRUB looks for its configuration: the only name of a folder in it.
+ *
+ * @throws TSB_TOOL_FAILED when it names none, or several
+ */
+export function vendorOf(grub: Buffer): string {
+  const names = new Set(
+    [...grub.toString('latin1').matchAll(/\/EFI\/([A-Za-z0-9._-]+)/g)].map(([, name = '']) => name),
+  );
+  const [vendor] = names;
+  if (vendor !== undefined && names.size === 1) return vendor;
+  const found = names.size === 0 ? 'no folder' : `several folders (${[...names].join(', ')})`;
+  throw new TsbuilderError('TSB_TOOL_FAILED', `the signed GRUB names ${found} for its configuration`);
 }

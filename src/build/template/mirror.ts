@@ -45,6 +45,21 @@ export async function aptProxyOptions(signal?: AbortSignal): Promise<string[]> {
   return text.split('\n').filter((line) => /^Acquire::https?::Proxy\S* "[^"]+";$/.test(line));
 }
 
+/**
+ * The proxy for `url` that lines of apt.conf, as `aptProxyOptions` gives them, speak of; `no` for a direct connection, undefined
+ * when they say nothing about it. That of one server goes before that of all.
+ */
+export function proxyFor(url: string, options: readonly string[]): string | undefined {
+  if (!URL.canParse(url)) return undefined;
+  const { protocol, hostname } = new URL(url);
+  const kind = `Acquire::${protocol.slice(0, -1)}::Proxy`;
+  for (const name of [`${kind}::${hostname}`, kind]) {
+    const line = options.find((option) => option.startsWith(`${name} "`));
+    if (line !== undefined) return /"(.*)"/.exec(line)?.[1]?.replace(/^DIRECT$/, 'no');
+  }
+  return undefined;
+}
+
 /** What a program prints, or nothing when it is missing or fails: not every machine has apt. */
 async function quietly(file: string, args: readonly string[], signal?: AbortSignal): Promise<string> {
   try {

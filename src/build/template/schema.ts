@@ -31,10 +31,24 @@ const file = v.strictObject({
 const packages = v.optional(v.array(matching(/^[a-z0-9][a-z0-9+.:~=/*?-]*$/, 'the name of a package')), []);
 const preseed = v.optional(v.array(matching(/^\S+\s+\S+\s+\S+.*$/, 'a line for debconf-set-selections')), []);
 
+/** The key that signs the archive, for machines that do not trust it anyway. */
+const archiveKey = v.strictObject({
+  fingerprint: matching(/^[0-9A-Fa-f]{40}$/, 'all 40 hex digits of the fingerprint of a key, without blanks'),
+  keyring: guestPath,
+  package: v.pipe(
+    matching(
+      /^pool\/[A-Za-z0-9+._~/-]+\.deb$/,
+      'the path of a package in the archive: pool/ and so on to .deb',
+    ),
+    v.check((path) => !path.split('/').includes('..'), 'must not have ..'),
+  ),
+});
+
 const debian = v.strictObject({
   suite: matching(/^[a-z][a-z0-9.-]*$/, 'the name of a suite'),
   architecture: matching(/^[a-z0-9-]+$/, 'a Debian architecture'),
   sources: v.pipe(v.array(matching(/^deb(\s+\S+){3,}$/, 'a line of sources.list')), v.minLength(1)),
+  archiveKey: v.optional(archiveKey),
   variant: v.optional(
     v.picklist(['extract', 'custom', 'essential', 'apt', 'minbase', 'important', 'standard']),
     'minbase',
@@ -68,5 +82,7 @@ export const recipeSchema = v.strictObject({
 
 /** A checked recipe, with defaults filled in and its size in bytes. */
 export type Recipe = v.InferOutput<typeof recipeSchema>;
+/** The key that signs the archive of a recipe's packages, and where it is found. */
+export type ArchiveKey = v.InferOutput<typeof archiveKey>;
 /** A file that a recipe or a layout puts into the tree. */
 export type RecipeFile = v.InferOutput<typeof file>;

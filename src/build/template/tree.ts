@@ -1,6 +1,7 @@
 import { chmod, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../io/exec.js';
+import { archiveKeyOptions } from './archive-key.js';
 import type { TemplateContext } from './context.js';
 import { aptProxyOptions, buildSources } from './mirror.js';
 import { execMounting, isRoot } from './root.js';
@@ -18,13 +19,15 @@ export interface TreeAdditions {
  * the tree as a tar file with its owners, modes and extended attributes.
  *
  * @returns the path of the tar file
- * @throws TSB_TOOL_MISSING, or TSB_TOOL_FAILED with the end of what mmdebstrap said
+ * @throws TSB_TOOL_MISSING, TSB_TOOL_FAILED with the end of what mmdebstrap said, and the codes of `archiveKeyOptions`
  */
 export async function makeTree(context: TemplateContext, layout: TreeAdditions): Promise<string> {
   const { recipe, identity, workDir, progress, signal } = context;
   const tar = join(workDir, 'tree.tar');
   const overlay = await packFiles(context, [...systemFiles(context), ...layout.files, ...recipe.files]);
   const { suite, architecture, variant, packages } = recipe.debian;
+  const sources = await buildSources(context);
+  const keyOptions = await archiveKeyOptions(context, sources);
   using _ = progress.step(`Installing ${packages.length} packages and what they need`);
   const debianPackage = 'mmdebstrap';
   await exec('mmdebstrap', ['--version'], { signal, debianPackage });
@@ -37,6 +40,7 @@ export async function makeTree(context: TemplateContext, layout: TreeAdditions):
       `--variant=${variant}`,
       `--architectures=${architecture}`,
       ...(await aptProxyOptions(signal)).map((option) => `--aptopt=${option}`),
+      ...keyOptions,
       ...packages.map((name) => `--include=${name}`),
       ...preseedHook(recipe.debian.preseed),
       ...lastHooks(variant, [
@@ -47,7 +51,7 @@ export async function makeTree(context: TemplateContext, layout: TreeAdditions):
       ]),
       suite,
       tar,
-      ...(await buildSources(context)),
+      ...sources,
     ],
     {
       signal,

@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TemplateContext } from '../../../src/build/template/context.js';
+import { vendorOf } from '../../../src/build/template/esp.js';
 import { usedInodes } from '../../../src/build/template/ext4.js';
 import { LAYOUT_NAMES } from '../../../src/build/template/layout-names.js';
 import { layoutNamed } from '../../../src/build/template/layout.js';
@@ -58,15 +59,22 @@ async function newContext(name: string, recipe = RECIPE): Promise<TemplateContex
   };
 }
 
+/** What stands for a signed GRUB: it names the folder of its configuration. */
+const grubOf = (vendor: string): string => `grub\0/EFI/${vendor}\0`;
+
 /** A tree with what the layout looks for and the kinds of file that a filesystem has. */
-async function makeTar(): Promise<string> {
+async function makeTar(vendor = 'debian'): Promise<string> {
   const tree = join(folder, 'fixture');
   const put = async (path: string, content: string | Buffer): Promise<void> => {
     await mkdir(dirname(join(tree, path)), { recursive: true });
     await writeFile(join(tree, path), content);
   };
-  await put('usr/lib/shim/shimx64.efi.signed', 'shim');
-  await put('usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', 'grub');
+  // Ubuntu's package lets the plain name be one of several by a link.
+  const shim = vendor === 'ubuntu' ? 'shimx64.efi.signed.latest' : 'shimx64.efi.signed';
+  await put(`usr/lib/shim/${shim}`, 'shim');
+  if (vendor === 'ubuntu')
+    await symlink('/etc/alternatives/shimx64.efi.signed', join(tree, 'usr/lib/shim/shimx64.efi.signed'));
+  await put('usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', grubOf(vendor));
   await put('etc/hostname', 'mini\n');
   await put('dev/console', 'stands for a device node');
   await put('boot/grub/i386-pc/boot.img', Buffer.from(`${'b'.repeat(510)}\x55\xaa`, 'latin1'));
@@ -88,6 +96,14 @@ async function makeTar(): Promise<string> {
 
 const debugfs = async (disk: string, command: string): Promise<string> =>
   (await run('debugfs', ['-R', command, `${disk}?offset=${ROOT_OFFSET}`])).stdout;
+
+describe('vendorOf', () => {
+  it('is the only folder that a signed GRUB names', () => {
+    expect(vendorOf(Buffer.from(`MZ\xff${grubOf('debian')}/EFI/debian`, 'latin1'))).toBe('debian');
+    expect(() => vendorOf(Buffer.from('MZ'))).toThrow(/names no folder/);
+    expect(() => vendorOf(Buffer.from(grubOf('a') + grubOf('b')))).toThrow(/several folders \(a, b\)/);
+  });
+});
 
 describe('layout gpt-uefi', () => {
   it('makes a disk that the tools of others find whole', async () => {
@@ -121,7 +137,7 @@ describe('layout gpt-uefi', () => {
     const type = async (name: string): Promise<string> =>
       (await run('mtype', ['-i', `${disk}@@${1024 ** 2}`, `::/${name}`])).stdout;
     expect(await type('EFI/BOOT/BOOTX64.EFI')).toBe('shim');
-    expect(await type('EFI/BOOT/grubx64.efi')).toBe('grub');
+    expect(await type('EFI/BOOT/grubx64.efi')).toBe(grubOf('debian'));
     expect(await type('EFI/debian/grub.cfg')).toContain(
       `search.fs_uuid ${context.identity.uuid('root filesystem')} root`,
     );
@@ -141,6 +157,18 @@ describe('layout gpt-uefi', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it("puts the boot loader of Ubuntu where Ubuntu's looks", async () => {
+    const disk = join(folder, 'disk.img');
+    await gptUefi.makeDisk(await newContext('a'), disk, await makeTar('ubuntu'));
+    const esp = `${disk}@@${1024 ** 2}`;
+    const listed = (await run('mdir', ['-b', '-/', '-i', esp, '::/'])).stdout.split('\n').filter(Boolean);
+    expect(listed.filter((name) => !name.endsWith('/')).sort()).toEqual([
+      ...['::/EFI/BOOT/BOOTX64.EFI', '::/EFI/BOOT/grubx64.efi'],
+      ...['::/EFI/ubuntu/grub.cfg', '::/EFI/ubuntu/grubx64.efi', '::/EFI/ubuntu/shimx64.efi'],
+    ]);
+    expect((await run('mtype', ['-i', esp, '::/EFI/BOOT/BOOTX64.EFI'])).stdout).toBe('shim');
   });
 
   it('leaves only the disk and no tree behind', async () => {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { format } from 'prettier';
 import { describe, expect, it } from 'vitest';
 import { templateEpoch, templateIdentity } from '../../../src/build/template/identity.js';
-import { parseTargets, replaceMirror } from '../../../src/build/template/mirror.js';
+import { parseTargets, proxyFor, replaceMirror } from '../../../src/build/template/mirror.js';
 import { loadAllRecipes, loadRecipe, parseRecipe, recipeNames } from '../../../src/build/template/recipe.js';
 import { recipeSchema } from '../../../src/build/template/schema.js';
 import { TsbuilderError } from '../../../src/errors.js';
@@ -23,6 +23,15 @@ debian:
     - deb http://deb.debian.org/debian bookworm main
 `;
 
+/** The minimal recipe with a key of its archive that is right but for `changes`. */
+function withKey(changes: Readonly<Record<string, string>>): string {
+  const right = {
+    ...{ fingerprint: 'F6ECB3762474EDA9D21B7022871920D1991BC93C', keyring: '/usr/share/keyrings/k.gpg' },
+    package: 'pool/main/k/keys/keys_1_all.deb',
+  };
+  return `${MINIMAL}  archiveKey: ${JSON.stringify({ ...right, ...changes })}\n`;
+}
+
 async function faultOf(text: string): Promise<TsbuilderError> {
   const error: unknown = await parseRecipe('r.yaml', text).catch((reason: unknown) => reason);
   if (!(error instanceof TsbuilderError)) throw new Error('no fault found', { cause: error });
@@ -36,6 +45,22 @@ describe('recipes', () => {
     for (const name of names) expect((await loadRecipe(name)).name).toBe(name);
     const all = await loadAllRecipes();
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  });
+
+  it('name the key of an archive that Debian machines do not know', async () => {
+    expect(await parseRecipe('r.yaml', withKey({}))).toMatchObject({
+      debian: { archiveKey: { keyring: '/usr/share/keyrings/k.gpg' } },
+    });
+    const { debian, layouts } = await loadRecipe('ubuntu-24.04');
+    expect(debian.archiveKey).toEqual({
+      fingerprint: 'F6ECB3762474EDA9D21B7022871920D1991BC93C',
+      keyring: '/usr/share/keyrings/ubuntu-archive-keyring.gpg',
+      package: expect.stringMatching(/^pool\/main\/u\/ubuntu-keyring\/ubuntu-keyring_.*_all\.deb$/) as string,
+    });
+    expect(debian.sources.map((line) => line.split(' ').slice(2).join(' '))).toEqual([
+      ...['noble main universe', 'noble-updates main universe', 'noble-security main universe'],
+    ]);
+    expect(layouts).toEqual(['gpt-uefi', 'mbr-swap-last', 'lvm']);
   });
 
   it('have a JSON schema that is up to date', async () => {
@@ -117,6 +142,10 @@ layouts:
       /files\.0\.mode: .*quotes/,
     ],
     ['a kernel argument with a quote', `${MINIMAL}kernelArguments: ["a'b"]\n`, /kernelArguments\.0/],
+    ['a short key id', withKey({ fingerprint: '871920D1991BC93C' }), /archiveKey\.fingerprint: .*40 hex/],
+    ['a key package elsewhere', withKey({ package: 'http://example.com/k.deb' }), /archiveKey\.package/],
+    ['a key package that climbs', withKey({ package: 'pool/../../k.deb' }), /archiveKey\.package/],
+    ['a keyring that is no path', withKey({ keyring: 'k.gpg' }), /archiveKey\.keyring/],
     ['no YAML', 'name: [', /line 1/],
     ['a list', '- a\n', /line 1/],
     ['nothing', '', /line 1/],
@@ -181,6 +210,19 @@ describe('mirrors', () => {
   it("are else this machine's, where they are plain web addresses, else the recipe's", () => {
     expect(replaceMirror(archive, {}, own)).toBe('deb http://mirror.lan/debian bookworm main contrib');
     expect(replaceMirror(security, {}, own)).toBe(security);
+  });
+
+  it("are asked through the proxy of this machine's apt", () => {
+    const lines = [
+      'Acquire::http::Proxy "http://proxy.lan:3142";',
+      'Acquire::http::Proxy::near.lan "DIRECT";',
+      'Acquire::https::Proxy::far.lan "http://other.lan:1";',
+    ];
+    expect(proxyFor('http://archive.ubuntu.com/x.deb', lines)).toBe('http://proxy.lan:3142');
+    expect(proxyFor('http://near.lan/x.deb', lines)).toBe('no');
+    expect(proxyFor('https://far.lan/x.deb', lines)).toBe('http://other.lan:1');
+    expect(proxyFor('https://archive.ubuntu.com/x.deb', lines)).toBeUndefined();
+    expect(proxyFor('/srv/mirror/x.deb', lines)).toBeUndefined();
   });
 
   it('never take along a password', () => {
