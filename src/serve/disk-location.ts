@@ -33,7 +33,11 @@ export async function locateDisk(src: string): Promise<DiskLocation> {
 async function assertNoPartitionMeant(src: string): Promise<void> {
   const [, file, part] = /^(.+):([^:/]*)$/s.exec(src) ?? [];
   if (file === undefined || !(await stat(file).catch(() => undefined))?.isFile()) return;
-  throw new TsbuilderError('TSB_USAGE', `${file}: '${part ?? ''}' is not the number of a partition`, {
+  const isNumber = /^\d{1,4}$/.test(part ?? '');
+  const problem = isNumber
+    ? 'a partition cannot be named here like that'
+    : `'${part ?? ''}' is not the number of a partition`;
+  throw new TsbuilderError('TSB_USAGE', `${file}: ${problem}`, {
     hint: `tsbuilder info ${file} shows which partitions there are.`,
   });
 }

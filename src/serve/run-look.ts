@@ -1,11 +1,14 @@
 import { TsbuilderError } from '../errors.js';
 import { newCounters } from '../io/counters.js';
+import type { ByteSource } from '../io/byte-source.js';
 import { type DiskSource, opaqueDisk } from '../io/disk-source.js';
+import { openAnySource } from '../io/open-any-source.js';
 import { locateDisk } from './disk-location.js';
 import { type ImageFiles, openImageFiles } from './image-files.js';
 import { type ServedDiskOptions, openServedDisk } from './open-disk.js';
 import { openImage } from './open-image.js';
 import { openPlainImage } from './plain-image.js';
+import { openTemplateFile } from './template-disk.js';
 
 /** Memory for decoded blocks: enough for the few that looking at files needs. */
 const CACHE_BYTES = 256 * 1024 * 1024;
@@ -42,6 +45,24 @@ function notFoundInside(error: unknown): unknown {
   if (error.details['reason'] !== 'not-found') return error;
   const { hint, details } = error;
   return new TsbuilderError('TSB_NOT_FOUND', error.message, { hint, details, cause: error });
+}
+
+/**
+ * Opens the file that `src` means, as it is: a path, a URL or a template, which is verified as a whole.
+ *
+ * @returns with its path where it is a file on this machine that the user named
+ * @throws as `openAnySource` and `openTemplateFile`
+ */
+export async function openFileForLooking({
+  src,
+  open,
+}: LookRequest): Promise<ByteSource & { readonly path?: string | undefined }> {
+  const location = await locateDisk(src);
+  if (location.kind === 'template')
+    return openTemplateFile(location.name, { ...open, cacheBytes: CACHE_BYTES, counters: newCounters() });
+  const { http, progress, signal } = open;
+  const source = await openAnySource(src, { http, progress, signal });
+  return location.kind === 'file' ? { ...source, path: location.path } : source;
 }
 
 /** Opens the disk of `request` as {@link lookInto} does, whatever its partition. @throws as `openServedDisk` */

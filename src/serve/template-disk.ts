@@ -40,6 +40,15 @@ export async function openTemplateDisk(name: string, options: ServedDiskOptions)
   return map ? openMapped(work, map) : openWhole(work);
 }
 
+/**
+ * Opens the file of a template itself, packed as it is, after all of it has been verified; one on a server is fetched into the cache first.
+ *
+ * @throws as {@link openTemplateDisk}
+ */
+export async function openTemplateFile(name: string, options: ServedDiskOptions): Promise<ByteSource> {
+  return openVerified(await chooseTemplate(name, options));
+}
+
 async function chooseTemplate(name: string, options: ServedDiskOptions): Promise<Work> {
   const { templates, arch, jobs, progress, signal, counters } = options;
   const wanted = { name, arch, recipes: 'mention', fits: () => true, jobs, progress, signal } as const;

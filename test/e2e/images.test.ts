@@ -142,6 +142,16 @@ describe('unxz', () => {
 });
 
 describe('info', () => {
+  it('describes a template by its name, and verifies it', async () => {
+    const image = resultOf(await desk.run(['info', 'small', '--json', ...stage.source]));
+    expect(image).toMatchObject({ format: 'xz', size: stage.template.xz.length, virtualSize: TEMPLATE_SIZE });
+    const missing = await desk.run(['info', 'no-such', '--json', ...stage.source]);
+    expect(failureOf(missing)).toMatchObject({
+      summary: '3 TSB_NOT_FOUND',
+      message: expect.stringContaining('no-such: no such file, and no template') as string,
+    });
+  });
+
   it('tells the same of xz, raw and qcow2', async () => {
     run('qemu-img', ['convert', '-O', 'qcow2', stage.template.raw, desk.file('for-info.qcow2')]);
     const images = await inTurns(
@@ -192,7 +202,7 @@ describe('info', () => {
     stage.forget();
     writeFileSync(desk.file('cut.xz'), stage.template.xz.subarray(0, 5000));
     const failures = await inTurns(
-      ['missing', 'cut.xz', 'ftp://localhost/x'].map(
+      ['missing.xz', 'cut.xz', 'ftp://localhost/x'].map(
         (src) => () => desk.run(['info', src, '--json']).then(failureOf),
       ),
     );

@@ -18,6 +18,10 @@ describe('locateDisk', () => {
         code: 'TSB_USAGE',
         message: `${file}: '${part}' is not the number of a partition`,
       });
+    await expect(locateDisk(`${file}:2`)).rejects.toMatchObject({
+      code: 'TSB_USAGE',
+      message: `${file}: a partition cannot be named here like that`,
+    });
     const product = 'com.ubuntu.cloud:server:22.04:amd64';
     expect(await locateDisk(product)).toEqual({ kind: 'template', name: product });
   });
