@@ -21,6 +21,7 @@ import { assertCanDiscard, discardFree } from './free/discard-free.js';
 import { type DiskSurvey, freeRanges, surveyDisk } from './free/disk-survey.js';
 import { outsideFree } from './free/outside-free.js';
 import { punchFree } from './free/punch-free.js';
+import { compareCopy } from './second-look.js';
 
 /** Which disk to make smaller, and how. */
 export interface SparsifyRequest {
@@ -141,6 +142,7 @@ async function writeSparse(request: SparsifyRequest, work: SparseWork): Promise<
   const raw = scratch?.tempPath ?? output.tempPath;
   await using writer = await openRawWriter(raw, content.size);
   await writeDisk(content, writer, { jobs, progress, signal, map: outsideFree(ranges) });
+  await compareCopy(request.input, { disk: content.disk, copy: raw, free: ranges }, request);
   if (scratch) {
     using _ = progress.step(`Writing the ${format} image`);
     const options = kind.format === 'qcow2' && format === 'qcow2' ? kind.options : {};

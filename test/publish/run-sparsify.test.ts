@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openFileSource } from '../../src/io/file-source.js';
@@ -212,6 +213,21 @@ describe('runSparsify of a block device', () => {
     expect(allocated(copy)).toBeLessThan(4 * MIB);
     run('e2fsck', ['-fn', copy]);
     expect(readFileSync(device).equals(bytes)).toBe(true);
+  });
+
+  it('notices that the device was written to, and leaves no copy', async () => {
+    const label = 1024 + 120;
+    await using writer = await open(device, 'r+');
+    let change: Promise<unknown> | undefined;
+    const advance = (): void => void (change ??= writer.write('changed', label));
+    const step = (): ReturnType<typeof silentProgress.step> => ({ ...silentProgress.step(''), advance });
+    const progress = { ...silentProgress, step };
+    const output = join(folder.path, 'copy.img');
+    await expect(runSparsify(request(device, { output, jobs: 1, progress }))).rejects.toMatchObject({
+      code: 'TSB_CONTENT_CHANGED',
+      message: expect.stringMatching(`^${device}: its bytes from 0 on`) as string,
+    });
+    expect(readdirSync(folder.path)).toEqual(['disk.img']);
   });
 
   it('refuses a device that cannot discard, and says why', async () => {
