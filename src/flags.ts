@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { TsbuilderError } from './errors.js';
+import type { XzCheck } from './xz/encode-options.js';
 
 /** A size as the user wrote it: absolute bytes, or bytes to add to the template's size. */
 export interface SizeArgument {
@@ -78,6 +79,15 @@ export const jobsFlag = Flags.integer({
   max: 256,
   description: 'decode N blocks at once (default: one more than CPUs)',
 });
+
+const XZ_CHECKS = ['none', 'crc32', 'crc64', 'sha256'] as const satisfies readonly XzCheck[];
+
+/** `--check`: what each block of an xz file that is made is checked by. */
+export const xzCheckFlag = Flags.option({
+  options: XZ_CHECKS,
+  description: 'integrity check of each block',
+  default: 'crc64',
+})();
 
 /** Where templates come from and what is trusted: shared by every command that reads indexes. */
 export const sourceFlags = {

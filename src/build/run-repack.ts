@@ -4,7 +4,7 @@ import { openAnySource } from '../io/open-any-source.js';
 import { openOutputFile } from '../io/output-file.js';
 import { forEachParallel } from '../io/parallel.js';
 import type { Progress } from '../progress.js';
-import { assertPacking } from '../xz/encode-options.js';
+import { type XzCheck, assertPacking } from '../xz/encode-options.js';
 import { assertNotInput } from './assert-not-input.js';
 import { createContentPipe } from './content-pipe.js';
 import { type DiskContent, openDiskContent } from './disk-content.js';
@@ -21,6 +21,7 @@ export interface RepackRequest {
   readonly blockSize: number;
   /** `0` to `9`, or one of these with an `e`. */
   readonly preset: string;
+  readonly check: XzCheck;
   readonly jobs: number;
   readonly force: boolean;
   /** Decode the new file and compare before it appears. */
@@ -76,7 +77,7 @@ function assertNotStdout({ output }: RepackRequest): void {
 }
 
 function packing(request: RepackRequest): PackOptions {
-  return { ...request, check: 'crc64', name: request.output };
+  return { ...request, name: request.output };
 }
 
 /** Decodes the content in order and packs it, in one pass. The SHA-256 is that of the content in lower-case hex. */

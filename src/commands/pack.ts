@@ -1,10 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { resolveSize, sizeFlag } from '../flags.js';
-import type { XzCheck } from '../xz/encode-options.js';
+import { resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
 
 const DEFAULT_BLOCK = 16 * 1024 ** 2;
-const CHECKS = ['none', 'crc32', 'crc64', 'sha256'] as const satisfies readonly XzCheck[];
 
 export default class Pack extends BaseCommand<typeof Pack> {
   static override summary =
@@ -31,11 +29,7 @@ export default class Pack extends BaseCommand<typeof Pack> {
       description: 'how much time and memory is spent',
       default: '6',
     }),
-    check: Flags.option({
-      options: CHECKS,
-      description: 'integrity check of each block',
-      default: 'crc64',
-    })(),
+    check: xzCheckFlag,
     sparsify: Flags.boolean({
       allowNo: true,
       default: true,

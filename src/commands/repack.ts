@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { jobsFlag, resolveSize, sizeFlag } from '../flags.js';
+import { jobsFlag, resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
 
 const DEFAULT_BLOCK = 16 * 1024 ** 2;
 
@@ -24,6 +24,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
       description: 'how much time and memory xz may use',
       default: '6',
     }),
+    check: xzCheckFlag,
     verify: Flags.boolean({
       allowNo: true,
       default: true,
@@ -43,6 +44,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
       output: args.out,
       blockSize: flags['block-size'] ? resolveSize(flags['block-size'], 0) : DEFAULT_BLOCK,
       preset: flags.preset,
+      check: flags.check,
       jobs: encodeJobs(flags.jobs),
       force: flags.force,
       verify: flags.verify,

@@ -27,6 +27,7 @@ const request = (extra: Partial<RepackRequest> = {}): RepackRequest => ({
   output: file('out.xz'),
   blockSize: 1024 * 1024,
   preset: '0',
+  check: 'crc64',
   jobs: 1,
   force: false,
   verify: true,
@@ -60,6 +61,17 @@ describe('runRepack', () => {
     });
     expect(execFileSync('xz', ['-dc', file('out.xz')], { maxBuffer: 2 ** 24 }).equals(DATA)).toBe(true);
     expect(blocksOf(file('out.xz'))).toEqual({ count: 5, sized: true });
+  });
+
+  it('has each block checked as it is told', async () => {
+    await writeFile(file('in.xz'), xz(DATA, '-0'));
+    await runRepack(request({ check: 'sha256' }));
+    const lines = execFileSync('xz', ['--robot', '-lvv', file('out.xz')])
+      .toString()
+      .split('\n');
+    const checks = lines.filter((line) => line.startsWith('block')).map((line) => line.split('\t')[9]);
+    expect(new Set(checks)).toEqual(new Set(['SHA-256']));
+    execFileSync('xz', ['-t', file('out.xz')]);
   });
 
   it('packs what is on a server, and nothing', async () => {
