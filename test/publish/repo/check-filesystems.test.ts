@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { TsbuilderError } from '../../../src/errors.js';
 import { silentProgress } from '../../../src/progress.js';
 import { checkFilesystems } from '../../../src/publish/repo/check-filesystems.js';
 import { MIB, makeDisk, makeSparse, patch, run } from '../../helpers/disk.js';
@@ -27,7 +28,7 @@ async function check(path: string): Promise<{ said: string; warnings: string[] }
   const { signal } = new AbortController();
   const said = await checkFilesystems({ path, name: 'deb' }, { progress, signal }).then(
     () => 'fine',
-    (error: Error & { code?: string }) => `${error.code} ${error.message}`,
+    (error: unknown) => (error instanceof TsbuilderError ? `${error.code} ${error.message}` : String(error)),
   );
   return { said, warnings };
 }
