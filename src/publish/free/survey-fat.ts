@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../io/byte-source.js';
 import { asBuffer } from '../../probe/bytes.js';
-import { type Range, endOf } from '../../probe/range.js';
+import type { Range } from '../../probe/range.js';
 import { type FatLayout, fatError, fatLayout } from './fat-layout.js';
 import type { Findings } from './survey-place.js';
 
@@ -18,18 +18,26 @@ export async function surveyFat(source: ByteSource, signal?: AbortSignal): Promi
   if (layout.dirty) throw fatError(source.name, 'it was not unmounted cleanly');
   const freeRanges: Range[] = [];
   let first = 0;
+  /** Where the free clusters before this one begin; 0 when there are none. */
+  let run = 0;
+  const endRun = (cluster: number): void => {
+    if (run > 0) freeRanges.push(clusterRange(layout, run, cluster - run));
+    run = 0;
+  };
   for await (const chunk of tableChunks(source, layout, signal)) {
     const count = Math.min(Math.floor((chunk.length * 8) / layout.bits), layout.clusters + 2 - first);
     for (let index = 0; index < count; index += 1) {
       const value = entryAt(chunk, index, layout.bits);
       const cluster = first + index;
       if (cluster === 1) assertClean(source, value, layout.bits);
-      if (cluster < 2 || value !== 0) continue;
-      if (cluster === layout.rootCluster) throw fatError(source.name, 'its root folder is free');
-      append(freeRanges, clusterRange(layout, cluster));
+      if (cluster < 2) continue;
+      if (value !== 0) endRun(cluster);
+      else if (cluster === layout.rootCluster) throw fatError(source.name, 'its root folder is free');
+      else run ||= cluster;
     }
     first += count;
   }
+  endRun(layout.clusters + 2);
   return { free: freeRanges.reduce((sum, { length }) => sum + length, 0), freeRanges };
 }
 
@@ -64,13 +72,6 @@ function assertClean(source: ByteSource, value: number, bits: FatLayout['bits'])
   if ((value & flags) !== flags) throw fatError(source.name, 'it was not unmounted cleanly');
 }
 
-function clusterRange({ dataStart, clusterSize }: FatLayout, cluster: number): Range {
-  return { offset: dataStart + (cluster - 2) * clusterSize, length: clusterSize };
-}
-
-function append(ranges: Range[], range: Range): void {
-  const last = ranges.at(-1);
-  if (last && endOf(last) === range.offset)
-    ranges[ranges.length - 1] = { offset: last.offset, length: last.length + range.length };
-  else ranges.push(range);
+function clusterRange({ dataStart, clusterSize }: FatLayout, cluster: number, count: number): Range {
+  return { offset: dataStart + (cluster - 2) * clusterSize, length: count * clusterSize };
 }
