@@ -222,7 +222,7 @@ function packComparisons(inputs: PackBench): Comparison[] {
       id: 'repo-next',
       title: 'Add its next revision',
       about:
-        'The same disk after its host name was changed and a package of 400 KB installed (by virt-customize), where the disk before is in the repository. Ours takes ' +
+        'The same disk after its host name was changed and a package of 300 KB installed (by virt-customize), where the disk before is in the repository. Ours takes ' +
         'blocks with the same content from that revision, and makes the same file as without; virt-builder-repository packs all of the disk again.',
       prepare: async () =>
         nextRevisions({ disk: await freshDisk(inputs), next: await nextDisk(inputs) }, inputs),

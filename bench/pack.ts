@@ -80,7 +80,7 @@ export async function sparsifiers(disk: string, { cli, scratch }: PackBench): Pr
   ];
 }
 
-/** The fresh disk with another host name and one package more, of 400 KB: as the next build of an image has it. Made once. */
+/** The fresh disk with another host name and one package more, of 300 KB: as the next build of an image has it. Made once. */
 export async function nextDisk(inputs: PackBench): Promise<string> {
   const { scratch } = inputs;
   const disk = join(scratch, 'pack-next.img');
