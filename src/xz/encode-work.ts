@@ -10,6 +10,8 @@ import type { PackingEngine } from './load-encoders.js';
 export interface Benches extends Disposable {
   /** How many blocks there is memory for at once. */
   readonly jobs: number;
+  /** Bytes of packed blocks that may wait for their turn. */
+  readonly window: number;
   /** Packs the block at `offset`. */
   pack(range: { offset: number; length: number }, signal: AbortSignal): Promise<PackedBlock>;
 }
@@ -38,7 +40,7 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
   const { encoders: library } = engine;
   const { size, preset, check, jobs: wanted, fill, before, onProgress } = options;
   const blockSize = Math.min(options.blockSize, Math.max(1, size));
-  const { jobs, memoryOfEach } = planJobs(library, {
+  const { jobs, memoryOfEach, window } = planJobs(library, {
     ...{ preset, blockSize, wanted },
     reuse: before !== undefined,
   });
@@ -69,6 +71,7 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
   };
   return {
     jobs,
+    window,
     async pack({ offset, length }, signal) {
       const bench = idle.pop() ?? open();
       const content = bench.input.subarray(0, length);

@@ -71,7 +71,7 @@ export async function encodeXz(options: EncodeXzOptions): Promise<EncodedXz> {
       await append(bytes);
       records.push(record);
     },
-    { window: work.jobs * blockSize },
+    { window: work.window },
   );
   const check = checkOf(options.check).id;
   try {
