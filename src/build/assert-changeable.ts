@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 
@@ -15,7 +15,24 @@ export async function assertChangeable(
 ): Promise<void> {
   await assertWritable(path, `${path}: may not be written`);
   const folder = dirname(path);
-  if (byCopy) await assertWritable(folder, `${path}: no files can be made in ${folder}, but a copy must be`);
+  if (!byCopy) return;
+  await assertWritable(folder, `${path}: no files can be made in ${folder}, but a copy must be`);
+  await assertOwn(path, folder);
+}
+
+const STICKY = 0o1000;
+
+/** In a folder such as /tmp only its owner, the file's and root may give the file's name to another one. */
+async function assertOwn(path: string, folder: string): Promise<void> {
+  const user = process.geteuid?.();
+  const place = await stat(folder);
+  if (user === 0 || (place.mode & STICKY) === 0 || place.uid === user) return;
+  if ((await stat(path)).uid === user) return;
+  throw new TsbuilderError(
+    'TSB_OUTPUT_UNUSABLE',
+    `${path}: only its owner can replace it in ${folder}, whose sticky bit is set`,
+    { hint: 'Make another disk: --output FILE.', details: { path } },
+  );
 }
 
 async function assertWritable(path: string, problem: string): Promise<void> {

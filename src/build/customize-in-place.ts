@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { convertImage } from '../image/convert-image.js';
@@ -5,6 +6,7 @@ import { type DescribedStage, describeStages } from '../customize/plan-customize
 import type { DiskLock } from '../io/disk-lock.js';
 import { openFileSource } from '../io/file-source.js';
 import { openOutputFile, openScratchFile } from '../io/output-file.js';
+import type { Progress } from '../progress.js';
 import { assertChangeable } from './assert-changeable.js';
 import { assertCustomizable } from './assert-customizable.js';
 import { assertNotInput } from './assert-not-input.js';
@@ -65,7 +67,7 @@ export async function runCustomize(
 ): Promise<CustomizeResult> {
   await assertCustomizable(request.work, means.signal);
   const path = await diskFile(request.disk, 'customised');
-  await using lock = await claimDisk(path);
+  await using lock = await claimDisk(path, request.output === undefined ? 'write' : 'read');
   const kind = await imageKind(path, { format: request.format, signal: means.signal });
   await assertPlace(path, kind, request);
   const itself = mayChangeItself(kind, request)
@@ -119,7 +121,8 @@ async function changeCopy(
   const { progress, signal } = means;
   const inPlace = request.output === undefined;
   const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
-  if (inPlace && (await lstat(path)).nlink > 1)
+  const before = await lstat(path);
+  if (inPlace && before.nlink > 1)
     progress.warn(`${path} has other names (hard links): under these the disk stays as it was`);
   await using output = await openOutputFile(target, { force: inPlace || request.force, sync: means.sync });
   await using scratch = kind.format === 'raw' ? undefined : await openScratchFile(target);
@@ -132,7 +135,15 @@ async function changeCopy(
   signal.throwIfAborted();
   const backup = inPlace && request.backup ? await keepBackup(path) : undefined;
   await commitOr(() => output.commit(), backup);
+  if (inPlace) await warnOfOwner(path, before, progress);
   return { ...done, output: target, format: kind.format, backup: backup?.path };
+}
+
+/** What opens the disk later may be another user, who no longer can. */
+async function warnOfOwner(path: string, before: Stats, progress: Progress): Promise<void> {
+  const [old, now] = [before, await lstat(path)].map(({ uid, gid }) => `${uid}:${gid}`);
+  if (old === now) return;
+  progress.warn(`${path} belongs to ${now} now, not to ${old} as before: only root can give it back`);
 }
 
 /** Does all to a copy that nobody sees yet. New ids come last: what the operations write may name the old ones. */
@@ -212,7 +223,8 @@ async function commitOr(commit: () => Promise<void>, backup: Backup | undefined)
   try {
     await commit();
   } catch (error) {
-    await backup?.undo();
+    // What went wrong first is told, and a name too many does no harm.
+    await backup?.undo().catch(() => undefined);
     throw error;
   }
 }

@@ -112,13 +112,22 @@ async function controlRange(
   return (await libc.ioctl.inPool([fd, request, range])) === 0;
 }
 
+/** Some bytes of a file; a length of 0 reaches to the end of all files. */
+export interface LockRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /**
- * Whether someone else holds a lock of any kind (fcntl(2), F_OFD_GETLK) on any byte of the open file `fd`.
+ * Whether someone else holds a lock of any kind (fcntl(2), F_OFD_GETLK) on a byte of `range` of the open file `fd`. Default: on any byte.
  *
  * @returns undefined when the system cannot tell
  */
-export function isLockedByOthers(fd: number): boolean | undefined {
-  const lock = flock({ type: F_WRLCK, offset: 0, length: 0 });
+export function isLockedByOthers(
+  fd: number,
+  range: LockRange = { offset: 0, length: 0 },
+): boolean | undefined {
+  const lock = flock({ type: F_WRLCK, ...range });
   if (getLibc()?.fcntl(fd, F_OFD_GETLK, lock) !== 0) return undefined;
   return lock.readInt16LE(0) !== F_UNLCK;
 }
@@ -128,12 +137,12 @@ export function isLockedByOthers(fd: number): boolean | undefined {
  *
  * @returns false when someone else has an exclusive one there, or the system cannot
  */
-export function lockShared(fd: number, range: { offset: number; length: number }): boolean {
+export function lockShared(fd: number, range: LockRange): boolean {
   return getLibc()?.fcntl(fd, F_OFD_SETLK, flock({ type: F_RDLCK, ...range })) === 0;
 }
 
-/** `struct flock` of 64-bit Linux, from the beginning of the file; a length of 0 reaches to the end of all files. */
-function flock({ type, offset, length }: { type: number; offset: number; length: number }): Buffer {
+/** `struct flock` of 64-bit Linux, from the beginning of the file. */
+function flock({ type, offset, length }: LockRange & { readonly type: number }): Buffer {
   const lock = Buffer.alloc(32);
   lock.writeInt16LE(type, 0);
   lock.writeBigInt64LE(BigInt(offset), 8);

@@ -2,6 +2,7 @@ import { type FileHandle, chmod, chown, lstat, open, stat, unlink } from 'node:f
 import type { Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { copyXattrs, removeAcl } from './file-xattrs.js';
 import { writeError } from './free-space.js';
 import { readMounts } from './mounts.js';
 import { placeFile, replaceFile } from './place-file.js';
@@ -19,7 +20,10 @@ export interface OutputOptions {
 export interface OutputFile extends AsyncDisposable {
   /** The absolute path that the file will have. */
   readonly path: string;
-  /** Where it is made: in the same folder, mode 0666 less the umask, empty at first. Tools may open or replace it. */
+  /**
+   * Where it is made: in the same folder, mode 0666 less the umask, or 0600 where it takes another file's place, empty at first. Tools may open or
+   * replace it.
+   */
   readonly tempPath: string;
   /**
    * Lets the file appear whole under its name. The file under `tempPath` must be closed by then.
@@ -48,8 +52,8 @@ export async function openOutputFile(path: string, options: OutputOptions = {}):
   await sweepTempFiles(target);
   const existing = await examineTarget(target);
   if (existing && !options.force) throw existsError(target);
-  // A private disk stays private while its successor is made; its exact mode is set at the end.
-  const tempPath = await createTemp(target, existing ? (existing.mode & 0o777) | 0o600 : undefined);
+  // A private disk stays private while its successor is made: who may use that is set at the end.
+  const tempPath = await createTemp(target, existing ? 0o600 : undefined);
   let open = true;
   return {
     path: target,
@@ -142,13 +146,30 @@ async function commitFile(tempPath: string, target: string, options: OutputOptio
   }
 }
 
-/** Gives the new file the mode and, as far as this user may, the owner of the file whose place it takes. */
+/** Gives the new file the mode and, as far as this user may, the owner, group and attributes of the file whose place it takes. */
 async function keepAttributes(tempPath: string, target: string): Promise<void> {
-  const [fresh, old] = [await stat(tempPath), await lstat(target).catch(() => undefined)];
+  const old = await lstat(target).catch(() => undefined);
   if (!old?.isFile()) return;
-  if (fresh.uid !== old.uid || fresh.gid !== old.gid)
-    await chown(tempPath, old.uid, old.gid).catch(() => undefined);
-  await chmod(tempPath, old.mode & 0o777);
+  removeAcl(tempPath);
+  const keptGroup = await keepOwner(tempPath, old);
+  const mode = old.mode & 0o777;
+  // Another group gets no more than everybody.
+  await chmod(tempPath, keptGroup ? mode : (mode & ~0o070) | ((mode & 0o007) << 3));
+  if (keptGroup) copyXattrs(target, tempPath);
+}
+
+/** Returns whether the group is that of `old` then. Who may not give a file away may still give it to a group of theirs. */
+async function keepOwner(path: string, old: Stats): Promise<boolean> {
+  const fresh = await stat(path);
+  if (fresh.uid !== old.uid && (await mayChown(path, old))) return true;
+  return fresh.gid === old.gid || mayChown(path, { uid: fresh.uid, gid: old.gid });
+}
+
+async function mayChown(path: string, { uid, gid }: { uid: number; gid: number }): Promise<boolean> {
+  return chown(path, uid, gid).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function syncPath(path: string): Promise<void> {

@@ -43,3 +43,17 @@ it('says before any work that a disk or its folder is read-only', async () => {
     /^TSB_OUTPUT_UNUSABLE .*\/disk: may not be written: no permission$/,
   );
 });
+
+it('says before any work that only the owner can replace a disk in a sticky folder', async () => {
+  await using folder = await scratchFolder();
+  const disk = join(folder.path, 'disk');
+  await writeFile(disk, 'disk');
+  await chmod(disk, 0o666);
+  await chmod(folder.path, 0o1777);
+  expect(saidToNobody(disk, false)).toBe('fine');
+  expect(saidToNobody(disk, true)).toMatch(
+    /^TSB_OUTPUT_UNUSABLE .*\/disk: only its owner can replace it in /,
+  );
+  await chown(disk, NOBODY, NOBODY);
+  expect(saidToNobody(disk, true)).toBe('fine');
+});

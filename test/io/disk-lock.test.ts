@@ -55,6 +55,30 @@ describe('lockDisk', () => {
       await expect(lockDisk(path)).rejects.toMatchObject({ code: 'TSB_LOCKED' });
     }));
 
+  it('lets several read a disk at once, and nobody while one writes to it', () =>
+    withDisk(async (path) => {
+      const locked = { code: 'TSB_LOCKED' };
+      {
+        await using _ = await lockDisk(path, 'read');
+        await using other = await lockDisk(path, 'read');
+        await other.assertUnchanged();
+        const reader = run('qemu-io', ['-r', '-f', 'raw', '-c', 'read 0 512', path]);
+        expect(reader).toContain('read 512/512');
+        for (const use of ['replace', 'write'] as const)
+          await expect(lockDisk(path, use)).rejects.toMatchObject(locked);
+      }
+      await using _ = await lockDisk(path, 'write');
+      for (const use of ['read', 'replace', 'write'] as const)
+        await expect(lockDisk(path, use)).rejects.toMatchObject(locked);
+    }));
+
+  it('does not let one read what QEMU writes to', () =>
+    withDisk(async (path) => {
+      await whileInUse(path, async () => {
+        await expect(lockDisk(path, 'read')).rejects.toMatchObject({ code: 'TSB_LOCKED' });
+      });
+    }));
+
   it('notices what is written meanwhile', () =>
     withDisk(async (path) => {
       await using lock = await lockDisk(path);

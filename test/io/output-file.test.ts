@@ -115,7 +115,7 @@ describe('an existing output', () => {
     const owner = process.getuid?.() === 0 ? 12345 : process.getuid!();
     run('chown', String(owner), folder.file('disk.img'));
     await using output = await openOutputFile(folder.file('disk.img'), { force: true });
-    expect(statSync(output.tempPath).mode & 0o777).toBe(0o640);
+    expect(statSync(output.tempPath).mode & 0o777).toBe(0o600);
     await writeFile(output.tempPath, 'new', { flag: 'r+' });
     expect(text('disk.img')).toBe('old');
     await output.commit();
@@ -126,6 +126,44 @@ describe('an existing output', () => {
       content: 'new',
     });
     expect(names()).toEqual(['disk.img']);
+  });
+
+  it('keeps its attributes and access control list, and takes none from the folder', async () => {
+    const [one, two] = [folder.file('disk.img'), folder.file('plain.img')];
+    writeFileSync(one, 'old');
+    writeFileSync(two, 'old');
+    run('setfattr', '-n', 'user.kept', '-v', 'yes', one);
+    run('setfacl', '-m', 'u:65534:rw,g::r', one);
+    chmodSync(two, 0o640);
+    run('setfacl', '-d', '-m', 'u:65534:rw', folder.path);
+    const listsOf = (): string[] =>
+      [one, two].map((path) => execFileSync('getfacl', ['-cpn', path], { encoding: 'utf8' }));
+    const before = listsOf();
+    for (const path of [one, two]) await make(path, 'new', { force: true });
+    expect(listsOf()).toEqual(before);
+    expect(before[0]).toContain('user:65534:rw-');
+    const attributes = execFileSync('getfattr', ['-d', '--absolute-names', one], { encoding: 'utf8' });
+    expect(attributes).toContain('user.kept="yes"');
+  });
+
+  it('keeps its group where its owner cannot be kept, and gives another group no more than everybody', async () => {
+    // As a user who is in group 1, but not in group 2.
+    chmodSync(folder.path, 0o777);
+    for (const group of [1, 2]) {
+      writeFileSync(folder.file(`disk${group}`), 'old');
+      run('chown', `0:${group}`, folder.file(`disk${group}`));
+      chmodSync(folder.file(`disk${group}`), 0o664);
+    }
+    const program = `import { openOutputFile } from ${JSON.stringify(join(import.meta.dirname, '../../src/io/output-file.ts'))};
+      for (const path of process.argv.slice(1)) await (await openOutputFile(path, { force: true })).commit();`;
+    const user = ['--reuid=65534', '--regid=65534', '--groups=1'];
+    const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', program];
+    execFileSync('setpriv', [...user, ...node, folder.file('disk1'), folder.file('disk2')]);
+    const found = ['disk1', 'disk2'].map((name) => {
+      const { uid, gid, mode } = statSync(folder.file(name));
+      return `${uid}:${gid} ${(mode & 0o777).toString(8)}`;
+    });
+    expect(found).toEqual(['65534:1 664', '65534:65534 644']);
   });
 
   it('may disappear meanwhile', async () => {
