@@ -15,6 +15,15 @@ export type CommandFlags<T extends typeof Command> = Interfaces.InferredFlags<
 /** Arguments of a command class as parsed. */
 export type CommandArgs<T extends typeof Command> = Interfaces.InferredArgs<T['args']>;
 
+/** How long a command that was interrupted and has cleaned up may take to end by itself. */
+const PATIENCE_MS = 500;
+
+/** Ends the process also while a thread waits for a pipe that nobody writes to: an exit would wait for that thread. */
+function endByForce(): void {
+  process.removeAllListeners('SIGINT');
+  process.kill(process.pid, 'SIGINT');
+}
+
 /**
  * What all commands share: `--quiet`, `--verbose`, `--json`; signals become an AbortSignal; errors become one message, a hint
  * and the exit status of their class. A command implements `execute`: it returns the object that `--json` prints.
@@ -41,6 +50,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   private readonly controller = new AbortController();
   private running = false;
   private failed = false;
+  private stopped = false;
   /** Aborted by SIGINT, SIGTERM and SIGHUP. */
   readonly signal = this.controller.signal;
 
@@ -90,6 +100,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     const onSignal = (name: NodeJS.Signals): void => {
       if (this.signal.aborted) process.exit(EXIT.interrupted);
+      this.stopped = true;
       this.controller.abort(
         new TsbuilderError('TSB_INTERRUPTED', `interrupted by ${name}`, { details: { signal: name } }),
       );
@@ -109,6 +120,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     const failure = toFailure(error, { help: this.helpLine(), signal: this.signal });
     if (failure === undefined) throw error;
     process.exitCode = failure.exit;
+    if (this.stopped) setTimeout(endByForce, PATIENCE_MS).unref();
     // A usage error is told once, without oclif's warning that arguments were never parsed.
     this.parsed = true;
     if (this.jsonEnabled()) this.logJson(failureObject(failure));

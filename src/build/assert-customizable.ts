@@ -45,7 +45,11 @@ async function assertReadable({ path, orFolder }: HostFile): Promise<void> {
 
 function unreadable(path: string, error: unknown): TsbuilderError {
   const code = errnoOf(error);
-  const reasons: Readonly<Record<string, string>> = { ENOENT: 'no such file', EACCES: 'may not be read' };
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file',
+    ENOTDIR: 'no such file',
+    EACCES: 'may not be read',
+  };
   return new TsbuilderError('TSB_NOT_FOUND', `${path}: ${reasons[code ?? ''] ?? messageOf(error)}`, {
     hint: 'Files of this machine are named relative to the working folder.',
     details: { path },

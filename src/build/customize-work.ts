@@ -73,7 +73,7 @@ export interface CustomizeState {
   /** Done before the first operation, with the same commit as those that follow it. */
   readonly prepare?: ((guest: Guest) => Promise<void>) | undefined;
   readonly done: string[];
-  readonly secrets: MadeSecret[];
+  secrets: readonly MadeSecret[];
   hostKeys: readonly HostKeyFingerprint[];
   rootLogin: RootLogin | undefined;
 }
@@ -89,7 +89,10 @@ export function beginCustomizing(
     now: means.fakeTime ?? Math.floor(Date.now() / 1000),
     // What is worked on has the name of a temporary file, the guest's name in messages.
     warn: (message) => means.progress.warn(withoutTempNames(message)),
-    secret: (label, value) => state.secrets.push({ label, value }),
+    secret: (label, value) => {
+      const others = state.secrets.filter((secret) => secret.label !== label);
+      state.secrets = value === undefined ? others : [...others, { label, value }];
+    },
     hostKeys: (keys) => {
       state.hostKeys = keys;
     },

@@ -64,7 +64,7 @@ async function changeGuest(
   { state, task }: { state: CustomizeState; task: SessionTask },
 ): Promise<void> {
   if (!root) return inSession({ path, root }, state, task);
-  const [done, secrets] = [state.done.length, state.secrets.length];
+  const [done, secrets] = [state.done.length, state.secrets];
   try {
     await using guest = await openRoot(path, root, state.means);
     await task.before?.(guest);
@@ -76,7 +76,7 @@ async function changeGuest(
     state.means.progress.detail(error.message);
     // Nothing was committed: it is all done again.
     state.done.length = done;
-    state.secrets.length = secrets;
+    state.secrets = secrets;
     await inSession({ path, root }, state, task);
   }
 }

@@ -52,7 +52,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const { customizeWork } = await import('../ui/customize-work.js');
     const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
     const { args, flags, progress } = this;
-    const work = await customizeWork(this.tokens, flags);
+    const work = await customizeWork(this.tokens, flags, this.signal);
     if (work.stages.length === 0 && work.diskIds !== 'new') {
       throw nothingToDo(flags['cloud-init-disk']);
     }

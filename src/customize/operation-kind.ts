@@ -17,8 +17,11 @@ export interface CustomizeContext {
   readonly now: number;
   /** Tells the user something about the result that needs attention. */
   warn(message: string): void;
-  /** Hands over a secret that was made here (a random password), to be shown once or stored where the user said. */
-  secret(label: string, value: string): void;
+  /**
+   * Hands over a secret that was made here (a random password), to be shown once or stored where the user said. It replaces what was
+   * handed over before with the same label; undefined: that holds no more.
+   */
+  secret(label: string, value: string | undefined): void;
   /** Tells which host keys the guest has now: those told before are gone. */
   hostKeys(keys: readonly HostKeyFingerprint[]): void;
   readonly passwordCrypto?: 'yescrypt' | 'sha512' | 'sha256' | 'md5' | undefined;

@@ -13,8 +13,8 @@ interface Command {
  *
  * @throws TSB_NOT_FOUND when it cannot be read, and as `parseCommands`
  */
-export async function readCommandsFile(path: string): Promise<CustomizeList> {
-  return parseCommands(path, await readListFile(path));
+export async function readCommandsFile(path: string, signal?: AbortSignal): Promise<CustomizeList> {
+  return parseCommands(path, await readListFile(path, signal));
 }
 
 /**

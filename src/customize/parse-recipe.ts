@@ -19,8 +19,8 @@ interface Source {
  *
  * @throws TSB_NOT_FOUND when it cannot be read, and as `parseCustomize`
  */
-export async function readCustomizeFile(path: string): Promise<CustomizeList> {
-  return parseCustomize(path, await readListFile(path));
+export async function readCustomizeFile(path: string, signal?: AbortSignal): Promise<CustomizeList> {
+  return parseCustomize(path, await readListFile(path, signal));
 }
 
 /**

@@ -89,8 +89,8 @@ export const customizeFlags = {
 function operationFlag({ argument, summary: description }: OperationFace): Interfaces.Flag<unknown> {
   if (argument === undefined) return Flags.boolean({ description, helpGroup });
   return Flags.string({
-    // A bar would be taken for a choice of words.
-    helpValue: argument.replaceAll('|', ' or '),
+    // A bar would be taken for a choice of words; three dots are added.
+    helpValue: argument.replaceAll('|', ' or ').replace(/\.+$/, ''),
     multiple: true,
     multipleNonGreedy: true,
     description,

@@ -28,8 +28,9 @@ interface PlaceFlags {
 export async function customizeWork(
   tokens: Interfaces.ParserOutput['raw'],
   flags: PlaceFlags,
+  signal?: AbortSignal,
 ): Promise<CustomizeWork> {
-  const { operations: all, settings } = await customizeListOf(tokens);
+  const { operations: all, settings } = await customizeListOf(tokens, signal);
   const { operations, cloudInitDisk } = await takeCloudInit(all, flags['cloud-init-disk']);
   const { root, network, memsize, smp, 'disk-uuid': diskIds } = flags;
   const memory = memsize === undefined ? undefined : memsize * 1024 * 1024;
@@ -73,13 +74,16 @@ const SWITCHES = ['no-logfile', 'selinux-relabel'];
  *
  * @throws TSB_USAGE, and TSB_NOT_FOUND for a file that cannot be read
  */
-async function customizeListOf(tokens: Interfaces.ParserOutput['raw']): Promise<CustomizeList> {
+async function customizeListOf(
+  tokens: Interfaces.ParserOutput['raw'],
+  signal: AbortSignal | undefined,
+): Promise<CustomizeList> {
   const requests = tokens.flatMap((token) => (token.type === 'flag' ? requestsOf(token) : []));
   // The operations themselves are loaded only where there is one to do.
   if (requests.length === 0) return { operations: [], settings: {} };
   const { joinLists } = await import('../customize/customize-list.js');
   const lists: CustomizeList[] = [];
-  for (const request of requests) lists.push(await readRequest(request));
+  for (const request of requests) lists.push(await readRequest(request, signal));
   return joinLists(lists);
 }
 
@@ -96,9 +100,10 @@ function requestsOf({ flag, input }: { flag: string; input: string }): Request[]
   return SWITCHES.includes(flag) ? [{ name: input.replace(/^--/, ''), text: '' }] : [];
 }
 
-async function readRequest({ name, text }: Request): Promise<CustomizeList> {
+async function readRequest({ name, text }: Request, signal: AbortSignal | undefined): Promise<CustomizeList> {
   if (name === 'commands-from-file')
-    return (await import('../customize/parse-commands.js')).readCommandsFile(text);
-  if (name === 'customize') return (await import('../customize/parse-recipe.js')).readCustomizeFile(text);
+    return (await import('../customize/parse-commands.js')).readCommandsFile(text, signal);
+  if (name === 'customize')
+    return (await import('../customize/parse-recipe.js')).readCustomizeFile(text, signal);
   return (await import('../customize/customize-list.js')).parseRequest(name, text);
 }

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import { TsbuilderError, messageOf } from '../errors.js';
+import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { printableLines } from '../io/printable.js';
 import { withoutTempNames } from '../io/temp-name.js';
 
@@ -38,6 +38,12 @@ function usageMessage(message: string): string {
 }
 
 function internal(error: Error): TsbuilderError {
+  if (['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) {
+    return new TsbuilderError('TSB_NO_SPACE', `there is no space left on this machine: ${messageOf(error)}`, {
+      hint: 'Make room where the output is, and in the folder for temporary files (TMPDIR).',
+      cause: error,
+    });
+  }
   return new TsbuilderError('TSB_INTERNAL', `internal error: ${messageOf(error)}`, {
     hint: 'This is a fault of tsbuilder; run again with DEBUG=1 for a stack trace and report it.',
     cause: error,

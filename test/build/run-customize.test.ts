@@ -95,6 +95,15 @@ describe('customising a disk', () => {
     for (const { value } of secrets) expect(done.join()).not.toContain(value);
   });
 
+  it('hands over only the password that holds in the end', async () => {
+    const path = makeSystemDisk(SMALL_DEBIAN);
+    const secretsOf = async (commands: string): Promise<string[]> =>
+      (await customize(path, commands)).secrets.map(({ label }) => label);
+    expect(await secretsOf('root-password random\nroot-password password:x')).toEqual([]);
+    expect(await secretsOf('user web:password=random\npassword web:locked')).toEqual([]);
+    expect(await secretsOf('root-password random\npassword root:random')).toEqual(['password of root']);
+  });
+
   it('leaves the disk as it was when an operation fails in the middle', async () => {
     const path = makeSystemDisk(SMALL_DEBIAN);
     const before = hash(path);

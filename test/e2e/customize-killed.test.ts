@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,3 +56,26 @@ it('a disk that is changed itself stays locked, and is changed wholly, when the 
   expect(debugfsOn(disk, 1, 'stat /x')).toContain('directory');
   expect(readdirSync(join(desk.path, 'tmp'))).toEqual([]);
 });
+
+it.each(['--root-password file:', '--upload ', '--commands-from-file '])(
+  'ends when it is interrupted while it waits for the writer of a pipe: %s',
+  async (option) => {
+    await using desk = await newDesk();
+    const disk = desk.file('disk.img');
+    copyFileSync(makeSystemDisk(SMALL_DEBIAN), disk);
+    execFileSync('mkfifo', [desk.file('pipe')]);
+    const words = `${option}${desk.file('pipe')}${option === '--upload ' ? ':/x' : ''}`.split(' ');
+    const running = desk.start(['customize', disk, '--json', ...words]);
+    // The disk is copied before an operation reads its files; a list is read first of all.
+    const isCopying = (): boolean => readdirSync(desk.work).length > 2;
+    if (option.startsWith('--commands')) await sleep(1500);
+    else await until(isCopying);
+    await sleep(500);
+    running.child.kill('SIGINT');
+    const outcome = await running.ended;
+    expect(JSON.parse(outcome.stdout.toString())).toMatchObject({ error: { code: 'TSB_INTERRUPTED' } });
+    expect(outcome.status ?? outcome.signal).toBe('SIGINT');
+    expect(readdirSync(desk.work).sort()).toEqual(['disk.img', 'pipe']);
+    expect(readdirSync(join(desk.path, 'tmp'))).toEqual([]);
+  },
+);

@@ -47,7 +47,9 @@ export function tellingContext(more: Partial<CustomizeContext> = {}): CustomizeC
     random: seededRandom('test'),
     now: 1_700_000_000,
     warn: (message) => warnings.push(message),
-    secret: (label, value) => secrets.push([label, value]),
+    secret: (label, value) => {
+      if (value !== undefined) secrets.push([label, value]);
+    },
     hostKeys: (keys) => fingerprints.push(...keys),
     ...more,
     warnings,

@@ -29,6 +29,11 @@ describe('toFailure', () => {
     });
   });
 
+  it('tells of a full disk wherever it was met', () => {
+    const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    expect(toFailure(error, quiet)).toMatchObject({ code: 'TSB_NO_SPACE', exit: 7, cause: error });
+  });
+
   it('takes what oclif puts around a message away', () => {
     const error = new TsbuilderError('TSB_USAGE', '"x" is not a size', { hint: 'Write 10G.' });
     error.message = `Parsing --size \n\t${error.message}\nSee more help with --help`;

@@ -23,7 +23,7 @@ const NO_PASSWORD = { withKeys: '*', withoutKeys: '!' };
 export async function createUser(guest: Guest, spec: UserSpec, context: CustomizeContext): Promise<void> {
   const warn = (message: string): void => context.warn(message);
   const { name } = spec;
-  const keys = (await Promise.all(spec.keys.map((selector) => readKeys(selector)))).flat();
+  const keys = (await Promise.all(spec.keys.map((selector) => readKeys(selector, context)))).flat();
   const texts = await readTexts(guest);
   const defs = parseLoginDefs((await readAccounts(guest, '/etc/login.defs')) ?? '');
   const names = parseGroup(texts['/etc/group']).map((group) => group.name);

@@ -1,12 +1,17 @@
 import { open } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../../errors.js';
+import { orAborted } from '../../io/or-aborted.js';
 
 /**
- * The content of a small file of the host, which may be a pipe too.
+ * The content of a small file of the host, which may be a pipe too: waiting for its writer ends when `signal` is aborted.
  *
  * @throws TSB_NOT_FOUND when it cannot be read, TSB_USAGE when it has more than `maxBytes`
  */
-export async function readSmallHostFile(path: string, maxBytes: number): Promise<Buffer> {
+export function readSmallHostFile(path: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer> {
+  return orAborted(readBounded(path, maxBytes), signal);
+}
+
+async function readBounded(path: string, maxBytes: number): Promise<Buffer> {
   try {
     await using file = await open(path, 'r');
     const chunks: Buffer[] = [];

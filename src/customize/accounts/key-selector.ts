@@ -37,13 +37,17 @@ export function describeKeys(selector: KeySelector): string {
 /**
  * The keys that a selector picks.
  *
- * @param home the folder that has `.ssh`
+ * @param options `home`, the folder that has `.ssh`, is the user's own by default
  * @throws TSB_NOT_FOUND when there is no file, TSB_USAGE when it holds no public key
  */
-export async function readKeys(selector: KeySelector, home: string = homedir()): Promise<PublicKey[]> {
+export async function readKeys(
+  selector: KeySelector,
+  options: { readonly home?: string; readonly signal?: AbortSignal | undefined } = {},
+): Promise<PublicKey[]> {
+  const { home = homedir(), signal } = options;
   if (selector.from === 'string') return parsePublicKeys(accountBytes(selector.string), 'the SSH key');
   const file = selector.from === 'file' ? selector.file : await newestKey(join(home, '.ssh'));
-  const content = await readSmallHostFile(file, MAX_FILE_BYTES);
+  const content = await readSmallHostFile(file, MAX_FILE_BYTES, signal);
   return parsePublicKeys(content.toString('latin1'), file);
 }
 

@@ -26,11 +26,14 @@ export async function passwordField(
   selector: PasswordSelector,
   on: { readonly os: GuestOs; readonly context: CustomizeContext },
 ): Promise<string> {
+  on.context.secret(secretOf(user), undefined);
   if (selector.from === 'disabled') return selector.locked ? LOCKED_AND_DISABLED : '*';
   const password = await passwordBytes(user, selector, on.context);
   const hash = await hashFor(user, password, on);
   return selector.locked ? `!${hash}` : hash;
 }
+
+const secretOf = (user: string): string => `password of ${user}`;
 
 async function passwordBytes(
   user: string,
@@ -39,11 +42,11 @@ async function passwordBytes(
 ): Promise<Buffer> {
   if (selector.from === 'random') {
     const password = randomPassword(context.random, `password ${user}`);
-    context.secret(`password of ${user}`, password);
+    context.secret(secretOf(user), password);
     return Buffer.from(password);
   }
   if (selector.from === 'password') return usable(user, Buffer.from(selector.password));
-  const content = await readSmallHostFile(selector.file, MAX_FILE_BYTES);
+  const content = await readSmallHostFile(selector.file, MAX_FILE_BYTES, context.signal);
   const line = /^[^\n]*/.exec(content.toString('latin1'))?.[0] ?? '';
   return usable(user, Buffer.from(line.replace(/\r$/, ''), 'latin1'));
 }

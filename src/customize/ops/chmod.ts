@@ -24,13 +24,19 @@ export const chmod = fieldsOperation({
   describe: ({ permissions: text, path }) =>
     `set the permissions of ${path} to ${octal(readPermissions(text))}`,
   async apply(guest, { permissions: text, path }, context) {
-    if (/^[1-7][0-7]{2,3}$/.test(text)) {
+    if (looksOctal(text)) {
       const mode = octal(readPermissions(text));
       context.warn(`chmod ${text}:${path}: ${text} is decimal, and ${mode} in octal; did you mean 0${text}?`);
     }
     await guest.chmod(path, readPermissions(text));
   },
 });
+
+/** Digits that make sense as octal ones: nobody is allowed less than those after. Of 420, which is 0644, they do not. */
+function looksOctal(text: string): boolean {
+  const [owner = 0, group = 0, others = 0] = [...text.slice(-3)].map(Number);
+  return /^[1-7][0-7]{2,3}$/.test(text) && (group & ~owner) === 0 && (others & ~group) === 0;
+}
 
 function readPermissions(text: string): number {
   return /^0[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number(text);

@@ -70,7 +70,9 @@ async function runPerl(
     await exec('perl', run.args, { input, env, debianPackage: 'perl', signal: context.signal });
   } catch (error) {
     if (!(error instanceof TsbuilderError)) throw error;
-    const { code, hint, message } = error;
+    const { code, hint } = error;
+    // Perl's last line names the file that the program was in.
+    const message = error.message.replace(/\s*Execution of \S+ aborted due to compilation errors\.\s*$/, '');
     throw new TsbuilderError(code, `${path} cannot be edited, it is unchanged: ${message}`, {
       hint,
       cause: error,

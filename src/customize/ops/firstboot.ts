@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as v from 'valibot';
 import { TsbuilderError, messageOf } from '../../errors.js';
@@ -80,8 +80,9 @@ async function examineScript(path: string, context: CustomizeContext): Promise<v
 
 async function readHead(path: string): Promise<string> {
   try {
+    // Before it is opened: a pipe would wait for its writer.
+    if (!(await stat(path)).isFile()) throw new Error('not a regular file');
     await using file = await open(path, 'r');
-    if (!(await file.stat()).isFile()) throw new Error('not a regular file');
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
     return buffer.toString('latin1', 0, bytesRead);
   } catch (error) {

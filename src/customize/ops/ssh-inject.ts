@@ -40,7 +40,7 @@ export const sshInject: FileOperationKind<SshInjectValue> = {
   describe: ({ user, keys }) => `let ${describeKeys(keys)} log in as ${user} over SSH`,
   async apply(guest, { user, keys }, context) {
     const entry = await requireUser(guest, user);
-    await installKeys(guest, entry, await readKeys(keys));
+    await installKeys(guest, entry, await readKeys(keys, context));
     await warnOfOtherKeysFile(guest, entry, (message) => context.warn(message));
   },
 };

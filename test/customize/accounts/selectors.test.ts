@@ -180,13 +180,15 @@ describe('keys', () => {
     await put('other.pub', PUBLIC_KEYS.ecdsa, 4000);
     await put('id_ed25519', 'no key', 5000);
     await mkdir(join(ssh, 'id_folder.pub'));
-    const [key] = await readKeys(parseKeySelector(''), scratch.path);
+    const [key] = await readKeys(parseKeySelector(''), { home: scratch.path });
     expect(key?.line).toBe(PUBLIC_KEYS.ed25519.trim());
   });
 
   it('that are not there are errors', async () => {
     await using scratch = await scratchFolder();
-    await expect(readKeys({ from: 'newest' }, scratch.path)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    await expect(readKeys({ from: 'newest' }, { home: scratch.path })).rejects.toMatchObject({
+      code: 'TSB_NOT_FOUND',
+    });
     const missing = { from: 'file', file: join(scratch.path, 'missing') } as const;
     await expect(readKeys(missing)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
     await expect(readKeys({ from: 'file', file: scratch.path })).rejects.toMatchObject({

@@ -237,3 +237,11 @@ describe('an operation', () => {
     expect((await guest.stat('/to/src/null')).device).toEqual({ major: 1, minor: 3 });
   });
 });
+
+it('chmod doubts decimal numbers that make sense as octal ones only', async () => {
+  await using guest = await openGuest(makeExtImage({ f: 'x' }));
+  const doubted = async (text: string): Promise<boolean> =>
+    (await apply(guest, 'chmod', `${text}:/f`)).some((warning) => warning.includes(`did you mean 0${text}?`));
+  for (const text of ['644', '755', '600', '1777']) expect([text, await doubted(text)]).toEqual([text, true]);
+  for (const text of ['420', '493', '0644', '7']) expect([text, await doubted(text)]).toEqual([text, false]);
+});
