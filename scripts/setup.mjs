@@ -65,6 +65,8 @@ const PACKAGES = {
     ['zlib1g', library('libz.so.1')],
   ],
   test: [
+    ['acl', program('getfacl')],
+    ['attr', program('getfattr')],
     ['bash-completion', file('/usr/share/bash-completion/bash_completion')],
     ['btrfs-progs', program('mkfs.btrfs')],
     ['bzip2', program('bzip2')],

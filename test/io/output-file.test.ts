@@ -146,7 +146,7 @@ describe('an existing output', () => {
     expect(attributes).toContain('user.kept="yes"');
   });
 
-  it('keeps its group where its owner cannot be kept, and gives another group no more than everybody', async () => {
+  it('keeps its group where its owner cannot be kept, and gives another group no more than everybody', () => {
     // As a user who is in group 1, but not in group 2.
     chmodSync(folder.path, 0o777);
     for (const group of [1, 2]) {

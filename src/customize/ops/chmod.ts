@@ -34,7 +34,7 @@ export const chmod = fieldsOperation({
 
 /** Digits that make sense as octal ones: nobody is allowed less than those after. Of 420, which is 0644, they do not. */
 function looksOctal(text: string): boolean {
-  const [owner = 0, group = 0, others = 0] = [...text.slice(-3)].map(Number);
+  const [owner = 0, group = 0, others = 0] = Array.from(text.slice(-3), Number);
   return /^[1-7][0-7]{2,3}$/.test(text) && (group & ~owner) === 0 && (others & ~group) === 0;
 }
 
