@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { acquireLock, tryLock } from '../io/lock-file.js';
-import { temporaryFolder } from '../io/temporary-folder.js';
+import { makeTemporaryFolder, temporaryFolder } from '../io/temporary-folder.js';
 
 /** A folder of this process's own, removed when it is disposed of. */
 interface PrivateFolder extends AsyncDisposable {
@@ -14,12 +14,12 @@ const PREFIX = 'tsbuilder-download-';
  * Makes a folder for one download under `$TMPDIR`, else `/var/tmp`, which unlike `/tmp` is rarely held in memory. What
  * killed processes left there is removed first.
  *
- * @throws a system error when no folder can be made
+ * @throws TSB_NO_SPACE or TSB_OUTPUT_UNUSABLE when no folder can be made
  */
 export async function openPrivateFolder(): Promise<PrivateFolder> {
   const parent = await temporaryFolder();
   await sweep(parent);
-  const path = await mkdtemp(join(parent, PREFIX));
+  const path = await makeTemporaryFolder(PREFIX, parent);
   const lock = await acquireLock(ownerLock(path));
   return {
     path,

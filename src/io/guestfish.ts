@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { exec } from './exec.js';
+import { makeTemporaryFolder } from './temporary-folder.js';
 
 /** The Debian package that has guestfish. */
 export const GUESTFISH_PACKAGE = 'libguestfs-tools';
@@ -22,7 +22,7 @@ export interface GuestfishFolder extends AsyncDisposable {
 /** Makes a {@link GuestfishFolder}; disposing it removes it with all that is in it. */
 export async function openGuestfishFolder(): Promise<GuestfishFolder> {
   const parent = USABLE_FOLDER.test(tmpdir()) ? tmpdir() : '/tmp';
-  const path = await mkdtemp(join(parent, 'tsbuilder-guestfish-'));
+  const path = await makeTemporaryFolder('tsbuilder-guestfish-', parent);
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TsbuilderError } from '../errors.js';
 import { type Progress, type Step, silentProgress } from '../progress.js';
@@ -11,7 +11,7 @@ import { tellRetries } from './http-retry.js';
 import { openSource } from './open-source.js';
 import { openScratchFile } from './output-file.js';
 import { parseLocation } from './source-location.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { makeTemporaryFolder, temporaryFolder } from './temporary-folder.js';
 
 /** How to open something that may have to be downloaded first. */
 export interface AnySourceOptions {
@@ -95,7 +95,7 @@ async function startNameless(
     await using scratch = await openScratchFile(output);
     return await start(scratch.tempPath);
   }
-  const folder = await mkdtemp(join(parent, 'tsbuilder-'));
+  const folder = await makeTemporaryFolder('tsbuilder-', parent);
   try {
     return await start(join(folder, 'download'));
   } finally {

@@ -1,7 +1,8 @@
-import { lstat, mkdtemp, readdir, readlink, realpath, rm } from 'node:fs/promises';
+import { lstat, readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatIdentity, ownIdentity, parseIdentity, processState } from './process-identity.js';
+import { makeTemporaryFolder } from './temporary-folder.js';
 
 /** A private folder for what is needed for a while; disposing it removes it with all that is in it. */
 export interface ScratchFolder extends AsyncDisposable {
@@ -18,12 +19,13 @@ const swept = new Map<string, Promise<void>>();
  * process removes those that killed ones have left.
  *
  * @param purpose letters and digits for its name
+ * @throws TSB_NO_SPACE or TSB_OUTPUT_UNUSABLE when it cannot be made
  */
 export async function openScratchFolder(purpose: string): Promise<ScratchFolder> {
   const parent = tmpdir();
   if (!swept.has(parent)) swept.set(parent, sweepScratchFolders(parent));
   await swept.get(parent);
-  const path = await mkdtemp(join(parent, `tsbuilder-${purpose}-${formatIdentity(ownIdentity())}-`));
+  const path = await makeTemporaryFolder(`tsbuilder-${purpose}-${formatIdentity(ownIdentity())}-`);
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { type ExecResult, exec } from '../../io/exec.js';
+import { makeTemporaryFolder } from '../../io/temporary-folder.js';
 import type { PublishTarget, PublishedFile } from './publish-target.js';
 
 /** Some files could not be transferred: what rsync says when the one asked for is not there, as well as for other faults. */
@@ -81,7 +81,7 @@ function isMissing(stderr: string): boolean {
 
 /** A file that is not there and one that cannot be had are told apart by what rsync says of it. */
 async function fetchText(url: string, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-publish-'));
+  const folder = await makeTemporaryFolder('tsbuilder-publish-');
   try {
     const result = await rsync(['--max-size=64m', '--', url, `${folder}/file`], {
       ...{ okStatus: [0, PARTIAL], signal },
@@ -104,7 +104,7 @@ async function removeFrom(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (names.length === 0) return;
-  const folder = await mkdtemp(join(tmpdir(), 'tsbuilder-publish-'));
+  const folder = await makeTemporaryFolder('tsbuilder-publish-');
   try {
     const args = ['--delete-missing-args', '--from0', '--files-from=-', '--', `${folder}/`, target];
     await rsync(args, { input: listOf(names), signal });
