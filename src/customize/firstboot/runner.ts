@@ -31,7 +31,7 @@ export const RC_LOCALS = ['/etc/rc.local', '/etc/rc.d/rc.local', '/etc/init.d/af
 /**
  * The program that runs the scripts in order at the first boot, for any POSIX shell. It finds the root folder by its own
  * path. A script gets another name before it is started, so that one that restarts the machine is not run at every
- * boot.
+ * boot. What has come of it is on the disk before the next begins: the machine may be switched off at any time.
  */
 export const RUNNER_TEXT = `#!/bin/sh
 # Runs the first boot scripts of tsbuilder in order, each of them once. One that succeeds is removed, one that fails
@@ -81,6 +81,7 @@ run_script() {
         mv "$1.running" "$1.failed"
         say "$name: failed with status $status, kept as $1.failed"
     fi
+    sync "$scripts" "$log" 2>/dev/null
 }
 
 remove_service() {
@@ -119,5 +120,6 @@ for script in "$scripts"/[0-9]*; do
 done
 say "finished"
 remove_service
+sync
 exit 0
 `;

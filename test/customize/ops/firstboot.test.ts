@@ -239,6 +239,24 @@ describe('the runner', () => {
     },
   );
 
+  it('has on the disk what came of a script before the next begins, and in the end that it is gone', async () => {
+    const seen = scratchPath('seen');
+    const root = await installed(GUEST_TREES.DEBIAN_12, 'true', 'false');
+    const program = join(root, HOME, 'run');
+    // What the folder holds at each flush.
+    const flush = `sync() { echo $(ls "$scripts" 2>/dev/null) >>${seen}; }`;
+    execFileSync('sh', ['-c', `${flush}; . "$0"`, program], { stdio: 'ignore' });
+    expect(readFileSync(seen, 'utf8').split('\n')).toEqual([
+      '0001-command.running 0002-command',
+      '0002-command',
+      '0002-command.running',
+      '0002-command.failed',
+      '0002-command.failed',
+      '',
+    ]);
+    expect(existsSync(program)).toBe(false);
+  });
+
   it('does not run a script again that a restart cut off, and goes on behind it', async () => {
     const marks = scratchPath('marks');
     const root = await installed(
