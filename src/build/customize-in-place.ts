@@ -122,6 +122,7 @@ async function changeCopy(
   const inPlace = request.output === undefined;
   const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
   const before = await lstat(path);
+  if (work.stages.length > 0) await assertSystem({ path, kind, root: work.root }, signal);
   if (inPlace && before.nlink > 1)
     progress.warn(`${path} has other names (hard links): under these the disk stays as it was`);
   await using output = await openOutputFile(target, { force: inPlace || request.force, sync: means.sync });
@@ -137,6 +138,16 @@ async function changeCopy(
   await commitOr(() => output.commit(), backup);
   if (inPlace) await warnOfOwner(path, before, progress);
   return { ...done, output: target, format: kind.format, backup: backup?.path };
+}
+
+/** A disk without a system is refused before it is copied. */
+async function assertSystem(
+  { path, kind, root }: { path: string; kind: ImageKind; root: string | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  await using source = await openFileSource(path);
+  await using content = await openDiskContent(source, { path, format: kind.format, signal });
+  systemMeant(path, await findSystems(content.disk, signal), root);
 }
 
 /** What opens the disk later may be another user, who no longer can. */
