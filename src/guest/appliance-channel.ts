@@ -1,6 +1,5 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
 
 const NAME = 'tsbuilder';
 
@@ -12,16 +11,15 @@ export interface ApplianceChannel extends AsyncDisposable {
   /** guestfish's commands, before `run`, that give the appliance its end of the channel. */
   readonly commands: readonly (readonly [string, ...string[]])[];
   /** What comes from now on goes to `listener`, unless it is undefined. */
-  listen(listener: ((text: string) => void) | undefined): void;
+  listen(listener: ((chunk: Buffer) => void) | undefined): void;
 }
 
 /** Opens a channel with a socket in `folder`. It is a serial port (virtserialport) of QEMU's besides libguestfs's own. */
 export async function openChannel(folder: string): Promise<ApplianceChannel> {
   const path = join(folder, 'channel');
-  let listener: ((text: string) => void) | undefined;
+  let listener: ((chunk: Buffer) => void) | undefined;
   const server = createServer((socket) => {
-    const decoder = new StringDecoder('utf8');
-    socket.on('data', (chunk) => listener?.(decoder.write(chunk)));
+    socket.on('data', (chunk: Buffer) => listener?.(chunk));
     // It ends with the appliance, however that ends.
     socket.on('error', () => undefined);
   });

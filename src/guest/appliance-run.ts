@@ -5,6 +5,7 @@ import { type ApplianceChannel, CHANNEL_DEVICE } from './appliance-channel.js';
 import { toByteString } from './byte-path.js';
 import type { ScriptResult } from './appliance-session.js';
 import type { GuestfishShell } from './appliance-shell.js';
+import { lineReporter } from './line-reporter.js';
 
 const MAX_OUTPUT = 1024 * 1024;
 
@@ -23,7 +24,7 @@ const DRIVER = `d=$1 log=$2
 cd / || exit
 exec </dev/null
 : >"$d/output"
-{ [ -c ${CHANNEL_DEVICE} ] && exec tail -f "$d/output" >${CHANNEL_DEVICE}; } 2>/dev/null &
+{ [ -c ${CHANNEL_DEVICE} ] && exec tail -c +1 -f "$d/output" >${CHANNEL_DEVICE}; } 2>/dev/null &
 ( . "$d/environment"; exec /bin/sh "$d/script" ) >>"$d/output" 2>&1
 echo $? >"$d/status"
 end_processes() {
@@ -69,10 +70,10 @@ export async function runScript(script: string, context: RunContext): Promise<Sc
   } finally {
     context.channel.listen(undefined);
   }
-  const result = await readResult(shell, inside);
-  lines.rest(result.output);
+  const { status, tail, skipped } = await readResult(shell, inside);
+  lines.finish(tail, skipped);
   await shell.send('rm-rf', inside);
-  return result;
+  return { status, output: tail.toString('utf8') };
 }
 
 /** Within an argument that is a list, which has a quoting of its own. */
@@ -91,34 +92,22 @@ function environmentText(): string {
   return [`export PATH=${path} HOME=/root TERM=dumb`, ...proxies, ''].join('\n');
 }
 
-async function readResult(shell: GuestfishShell, inside: string): Promise<ScriptResult> {
+/** How a script ended, and the last bytes that it printed after `skipped` others. */
+async function readResult(
+  shell: GuestfishShell,
+  inside: string,
+): Promise<{ status: number; tail: Buffer; skipped: number }> {
   const status = Number.parseInt((await shell.send('cat', `${inside}/status`)).toString('latin1'), 10);
   const size = Number.parseInt((await shell.send('filesize', `${inside}/output`)).toString('latin1'), 10);
   if (!Number.isSafeInteger(status) || !Number.isSafeInteger(size)) {
     throw new TsbuilderError('TSB_TOOL_FAILED', 'the guest does not say how the script ended');
   }
   const length = Math.min(size, MAX_OUTPUT);
-  if (length === 0) return { status, output: '' };
-  const bytes = await shell.send('pread', `${inside}/output`, String(length), String(size - length));
-  return { status, output: bytes.toString('utf8') };
-}
-
-/** Cuts what comes through the channel into lines; `rest` reports those of the whole output that have not come. */
-function lineReporter(onLine: (line: string) => void): {
-  take: (text: string) => void;
-  rest: (whole: string) => void;
-} {
-  let partial = '';
-  let count = 0;
-  // What a program has overwritten in its line, as the first of three percentages, is not shown.
-  const report = (line: string): void => onLine(line.replace(/\r$/, '').replace(/^.*\r/s, ''));
+  const skipped = size - length;
+  if (length === 0) return { status, tail: Buffer.alloc(0), skipped };
   return {
-    take(text) {
-      const lines = (partial + text).split('\n');
-      partial = lines.pop() ?? '';
-      count += lines.length;
-      lines.forEach(report);
-    },
-    rest: (whole) => whole.trimEnd().split('\n').slice(count).forEach(report),
+    status,
+    tail: await shell.send('pread', `${inside}/output`, String(length), String(skipped)),
+    skipped,
   };
 }

@@ -1,4 +1,12 @@
-import { copyFileSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIB, makeDisk, patch, run } from '../helpers/disk.js';
@@ -143,6 +151,8 @@ describe('unxz', () => {
 
 describe('info', () => {
   it('describes a template by its name, and verifies it', async () => {
+    // A file of the template's name would be meant.
+    rmSync(desk.file('small'), { force: true });
     const image = resultOf(await desk.run(['info', 'small', '--json', ...stage.source]));
     expect(image).toMatchObject({ format: 'xz', size: stage.template.xz.length, virtualSize: TEMPLATE_SIZE });
     const missing = await desk.run(['info', 'no-such', '--json', ...stage.source]);
