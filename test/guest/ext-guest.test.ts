@@ -537,3 +537,15 @@ describe('edits', () => {
     expect(sha(path)).toBe(before);
   });
 });
+
+describe('a filesystem with multiple mount protection', () => {
+  it('is left to Linux: e2fsck could not take back what it changes there', async () => {
+    const path = makeExtImage(TREE, { args: ['-O', 'mmp'] });
+    const before = sha(path);
+    await expect(open(path)).rejects.toMatchObject({
+      code: 'TSB_FILESYSTEM',
+      details: { reason: 'other-filesystem' },
+    });
+    expect(sha(path)).toBe(before);
+  });
+});

@@ -3,11 +3,10 @@ import type { BlockSpan } from './block-bitmap.js';
 import { crc32c } from './checksum.js';
 import { type BlockGroup, type ExtChecksums, checksumsOf, readGroups } from './group-descriptors.js';
 import { groupStart, structuresByGroup } from './group-structures.js';
-import { type ExtVolume, corrupt, readBlock, readBlocks } from './volume.js';
+import { type ExtVolume, INCOMPAT, corrupt, readBlock, readBlocks } from './volume.js';
 
 const KNOWN_RO_COMPAT =
   0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200 | 0x400 | 0x1000 | 0x2000 | 0x8000 | 0x10000;
-const INCOMPAT_MMP = 0x100;
 const MMP_CLEAN = 0xff4d4d50;
 /** Bitmaps read at once, where they follow each other. */
 const MAX_RUN = 32;
@@ -45,7 +44,7 @@ async function assertResting(volume: ExtVolume, raw: Buffer): Promise<void> {
   if (!clean) throw corrupt(volume, 'it was not unmounted cleanly');
   const unknown = roCompat & ~KNOWN_RO_COMPAT;
   if (unknown !== 0) throw corrupt(volume, `unknown features 0x${(unknown >>> 0).toString(16)}`);
-  if ((incompat & INCOMPAT_MMP) === 0) return;
+  if ((incompat & INCOMPAT.multipleMountProtection) === 0) return;
   const mmp = await readBlock(volume, Number(raw.readBigUInt64LE(360)));
   if (mmp.readUInt32LE(4) !== MMP_CLEAN) throw corrupt(volume, 'it is in use (multiple mount protection)');
 }

@@ -18,7 +18,7 @@ import { recoverFilesystem } from './recover.js';
 import { rememberingSource } from './remembering-source.js';
 import { runCommit } from './run-commit.js';
 import { eraseRemains, findRemains } from './scrub-blocks.js';
-import { type ExtSuper, openExtVolume } from './volume.js';
+import { type ExtSuper, INCOMPAT, openExtVolume } from './volume.js';
 
 /** Which filesystem of a disk to open, and how. */
 export interface ExtGuestOptions {
@@ -66,7 +66,7 @@ export async function openExtFiles(source: ByteSource, signal?: AbortSignal): Pr
  * Opens the guest on an ext2/3/4 filesystem inside a raw disk: without root, without a virtual machine. A filesystem that was
  * not unmounted cleanly is recovered first (`e2fsck -p`), which is the only write before `commit()`.
  *
- * @throws TSB_FILESYSTEM when it is no ext filesystem, is damaged or must not be written; TSB_TOOL_MISSING without e2fsprogs
+ * @throws TSB_FILESYSTEM when it is no ext filesystem, is damaged or must not be written (with `details.reason` `other-filesystem`: but by Linux itself); TSB_TOOL_MISSING without e2fsprogs
  */
 export async function openExtGuest(diskPath: string, options: ExtGuestOptions = {}): Promise<PartGuest> {
   const disk = await openFileSource(diskPath);
@@ -97,7 +97,18 @@ async function prepare(source: ByteSource, target: ExtTarget): Promise<void> {
   if (superblock.needsRecovery || !superblock.clean) await recoverFilesystem(target);
 }
 
+/** With multiple mount protection e2fsck (1.47) cannot write an undo file, so that a change might not be taken back: Linux has to make it. */
 function assertWritable(source: ByteSource, superblock: ExtSuper): void {
+  if ((superblock.incompat & INCOMPAT.multipleMountProtection) !== 0) {
+    throw new TsbuilderError(
+      'TSB_FILESYSTEM',
+      `${source.name}: the ext filesystem has multiple mount protection (mmp), with which it is not changed offline`,
+      {
+        hint: 'tune2fs -O ^mmp takes the feature away.',
+        details: { reason: 'other-filesystem' },
+      },
+    );
+  }
   const forbidden = superblock.roCompat & ~WRITABLE_RO_COMPAT;
   if (forbidden === 0) return;
   throw new TsbuilderError(

@@ -44,6 +44,7 @@ export const INCOMPAT = {
   recover: 0x4,
   metaBg: 0x10,
   bit64: 0x80,
+  multipleMountProtection: 0x100,
   attributeInode: 0x400,
 } as const;
 
