@@ -2,7 +2,6 @@ import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { named } from '../customize/apply-operations.js';
 import { openCidata } from '../customize/cloud-init/cidata.js';
-import { orAborted } from '../io/or-aborted.js';
 import { type SeedChoice, readSeedFiles, seedHostFiles } from '../customize/cloud-init/seed-files.js';
 import { TsbuilderError } from '../errors.js';
 import type { RandomSource } from '../io/random.js';
@@ -47,9 +46,7 @@ export async function withCloudInitDisk<T>(
     await named('cloud-init-disk', () =>
       assertNotInput(path, disk.path, 'Choose another name for the disk.'),
     );
-  const files = await named('cloud-init', () =>
-    orAborted(readSeedFiles(disk.choice, { random, warn }), signal),
-  );
+  const files = await named('cloud-init', () => readSeedFiles(disk.choice, { random, warn, signal }));
   await using output = await openCidata(disk.path, files, {
     now: fakeTime ?? Math.floor(Date.now() / 1000),
     volumeId: random.bytes(4, 'cidata').readUInt32BE(),

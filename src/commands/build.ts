@@ -163,7 +163,7 @@ export default class Build extends BaseCommand<typeof Build> {
     const { customizeWork } = await import('../ui/customize-work.js');
     const { flags, progress, signal } = this;
     const jobs = decodeJobs(flags.jobs);
-    const work = await customizeWork(this.tokens, flags, this.signal);
+    const work = await customizeWork(this.tokens, flags, signal);
     await assertCustomizable(work, signal);
     const { entry, rivals, cache } = await templateOrRecipe(() => this.openTemplates(), {
       name,

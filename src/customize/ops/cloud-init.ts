@@ -2,7 +2,6 @@ import * as v from 'valibot';
 import { TsbuilderError } from '../../errors.js';
 import type { Guest } from '../../guest/guest.js';
 import { textOrObject } from '../text-or-object.js';
-import { orAborted } from '../../io/or-aborted.js';
 import { type SeedChoice, readSeedFiles, seedHostFiles } from '../cloud-init/seed-files.js';
 import type { CustomizeContext, FileOperationKind } from '../operation-kind.js';
 
@@ -51,7 +50,7 @@ function parseSeedChoice(text: string): SeedChoice {
 }
 
 async function seedCloudInit(guest: Guest, choice: SeedChoice, context: CustomizeContext): Promise<void> {
-  const files = await orAborted(readSeedFiles(choice, context), context.signal);
+  const files = await readSeedFiles(choice, context);
   await guest.mkdir(SEED, { parents: true });
   for (const name of ['user-data', 'meta-data', 'network-config'] as const) {
     const data = files.get(name);
