@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { openChardevSocket } from '../io/chardev-socket.js';
 
 const NAME = 'tsbuilder';
 
@@ -16,23 +16,14 @@ export interface ApplianceChannel extends AsyncDisposable {
 
 /** Opens a channel with a socket in `folder`. It is a serial port (virtserialport) of QEMU's besides libguestfs's own. */
 export async function openChannel(folder: string): Promise<ApplianceChannel> {
-  const path = join(folder, 'channel');
   let listener: ((chunk: Buffer) => void) | undefined;
-  const server = createServer((socket) => {
-    socket.on('data', (chunk: Buffer) => listener?.(chunk));
-    // It ends with the appliance, however that ends.
-    socket.on('error', () => undefined);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
+  const socket = await openChardevSocket({
+    ...{ path: join(folder, 'channel'), id: NAME },
+    onConnection: (connection) => connection.on('data', (chunk: Buffer) => listener?.(chunk)),
   });
   return {
-    commands: [
-      ['config', '-chardev', `socket,id=${NAME},path=${path}`],
-      ['config', '-device', `virtserialport,chardev=${NAME},name=${NAME}`],
-    ],
+    ...socket,
+    commands: [socket.command, ['config', '-device', `virtserialport,chardev=${NAME},name=${NAME}`]],
     listen: (next) => (listener = next),
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }

@@ -1,5 +1,5 @@
-import type { Progress } from '../progress.js';
-import { hostPath, launchAppliance } from './appliance-launch.js';
+import { sectorSizeOption } from '../io/guestfish.js';
+import { type LaunchOptions, hostPath, launchAppliance } from './appliance-launch.js';
 
 /** A raw disk that is only read. */
 export interface CheckedDisk {
@@ -17,14 +17,15 @@ export interface CheckedDisk {
 export async function damagedXfs(
   { path, sectorSize }: CheckedDisk,
   devices: readonly string[],
-  options: {
-    readonly folder: string;
-    readonly progress: Progress;
-    readonly signal?: AbortSignal | undefined;
-  },
+  options: Omit<LaunchOptions, 'image'>,
 ): Promise<string[]> {
-  const blocks = sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
-  const drive = ['add-drive', hostPath(path), 'format:raw', 'readonly:true', ...blocks] as const;
+  const drive = [
+    'add-drive',
+    hostPath(path),
+    'format:raw',
+    'readonly:true',
+    ...sectorSizeOption(sectorSize),
+  ] as const;
   await using shell = await launchAppliance([['set-network', 'false'], drive], { ...options, image: path });
   const damaged: string[] = [];
   for (const device of devices) {

@@ -1,5 +1,5 @@
-import type { Progress } from '../progress.js';
-import { type GuestfishCommand, hostPath, launchAppliance } from './appliance-launch.js';
+import { sectorSizeOption } from '../io/guestfish.js';
+import { type GuestfishCommand, type LaunchOptions, hostPath, launchAppliance } from './appliance-launch.js';
 import type { GuestfishShell } from './appliance-shell.js';
 
 /** Filesystems whose drivers in the appliance tell what is free. */
@@ -35,14 +35,15 @@ const NTFS_PROBLEMS: Readonly<Record<string, string>> = {
 export async function trimInAppliance(
   { path, sectorSize }: TrimImage,
   targets: readonly TrimTarget[],
-  options: {
-    readonly folder: string;
-    readonly progress: Progress;
-    readonly signal?: AbortSignal | undefined;
-  },
+  options: Omit<LaunchOptions, 'image'>,
 ): Promise<(string | undefined)[]> {
-  const blocks = sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
-  const drive = ['format:qcow2', 'readonly:false', 'discard:enable', 'cachemode:unsafe', ...blocks];
+  const drive = [
+    'format:qcow2',
+    'readonly:false',
+    'discard:enable',
+    'cachemode:unsafe',
+    ...sectorSizeOption(sectorSize),
+  ];
   const commands: GuestfishCommand[] = [
     ['set-network', 'false'],
     ['add-drive', hostPath(path), ...drive],

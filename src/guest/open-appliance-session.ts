@@ -1,4 +1,4 @@
-import { assertGuestfish, openGuestfishFolder } from '../io/guestfish.js';
+import { assertGuestfish, openGuestfishFolder, sectorSizeOption } from '../io/guestfish.js';
 import { assertRunnable } from './assert-runnable.js';
 import { applianceGuest } from './appliance-guest.js';
 import { type ApplianceBase, openApplianceBase } from './appliance-base.js';
@@ -50,8 +50,13 @@ export async function openApplianceSession(options: ApplianceOptions): Promise<A
 function drives(options: ApplianceOptions, channel: ApplianceChannel): GuestfishCommand[] {
   const cache = options.sync === true ? [] : ['cachemode:unsafe'];
   const { sectorSize = 512, format = 'raw', attach = [] } = options;
-  const blocks = sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
-  const drive = [`format:${format}`, 'readonly:false', 'discard:besteffort', ...cache, ...blocks];
+  const drive = [
+    `format:${format}`,
+    'readonly:false',
+    'discard:besteffort',
+    ...cache,
+    ...sectorSizeOption(sectorSize),
+  ];
   return [
     ...(options.memory === undefined
       ? []

@@ -167,3 +167,14 @@ function failure(name: string, program: string, result: ExecResult): TsbuilderEr
     details: { program, status: result.status },
   });
 }
+
+/** Whether `look`, which runs tools, finds them installed. @throws what it throws but TSB_TOOL_MISSING */
+export async function toolsPresent(look: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await look();
+    return true;
+  } catch (error) {
+    if (error instanceof TsbuilderError && error.code === 'TSB_TOOL_MISSING') return false;
+    throw error;
+  }
+}

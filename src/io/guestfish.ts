@@ -65,6 +65,11 @@ export function isLaunchFailure(stderr: string): boolean {
   return /guestfs_launch failed|could not create appliance/.test(stderr);
 }
 
+/** The words of guestfish's `add-drive` that tell the sector size of a disk, in bytes: 512 needs none. */
+export function sectorSizeOption(sectorSize: number): string[] {
+  return sectorSize === 512 ? [] : [`blocksize:${sectorSize}`];
+}
+
 /** The next step where {@link isLaunchFailure}. libguestfs-tools does not bring the kernel along, and Ubuntu's is readable for root only. */
 export const LAUNCH_HINT =
   'libguestfs-test-tool shows why. It needs a kernel in /boot that you may read: apt-get install linux-image-cloud-amd64';

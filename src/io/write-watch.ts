@@ -1,7 +1,8 @@
-import { type Socket, createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { TsbuilderError } from '../errors.js';
+import { openChardevSocket } from './chardev-socket.js';
 import { writeError } from './free-space.js';
 
 const NAME = 'tsbuilder-watch';
@@ -25,22 +26,15 @@ export async function watchWrites(options: {
   readonly image: string;
   readonly signal?: AbortSignal | undefined;
 }): Promise<WriteWatch> {
-  const path = join(options.folder, 'watch');
   const failure = new AbortController();
-  const server = createServer((socket) => {
-    look(socket, (reason) => failure.abort(writeFailed(options.image, reason)));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
+  const socket = await openChardevSocket({
+    ...{ path: join(options.folder, 'watch'), id: NAME },
+    onConnection: (monitor) => look(monitor, (reason) => failure.abort(writeFailed(options.image, reason))),
   });
   return {
-    commands: [
-      ['config', '-chardev', `socket,id=${NAME},path=${path}`],
-      ['config', '-mon', `chardev=${NAME},mode=control`],
-    ],
+    ...socket,
+    commands: [socket.command, ['config', '-mon', `chardev=${NAME},mode=control`]],
     signal: options.signal ? AbortSignal.any([options.signal, failure.signal]) : failure.signal,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
 
@@ -52,8 +46,8 @@ interface Reason {
 
 function look(socket: Socket, onFailure: (reason: Reason) => void): void {
   const lines = createInterface({ input: socket });
-  // It ends with the machine, however that ends.
-  for (const end of [socket, lines]) end.on('error', () => undefined);
+  // A broken connection is an error of both.
+  lines.on('error', () => undefined);
   lines.on('line', (line) => {
     const reason = failedWrite(line);
     if (reason) onFailure(reason);

@@ -6,6 +6,7 @@ import {
   guestfishEnvironments,
   isLaunchFailure,
   openGuestfishFolder,
+  sectorSizeOption,
 } from '../io/guestfish.js';
 import { watchWrites } from '../io/write-watch.js';
 import type { GrowOptions } from './grow-ext.js';
@@ -38,9 +39,8 @@ function commandsOver(
   options: GrowOptions,
 ): string[][] {
   const cache = options.sync === true ? [] : ['cachemode:unsafe'];
-  const blocks = disk.sectorSize === 512 ? [] : [`blocksize:${disk.sectorSize}`];
   return [
-    ['add-drive', disk.path, 'format:raw', ...cache, ...blocks],
+    ['add-drive', disk.path, 'format:raw', ...cache, ...sectorSizeOption(disk.sectorSize)],
     ['run'],
     ...steps.flatMap(commandsFor),
   ];

@@ -2,12 +2,13 @@ import { join, resolve } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { type TrimTarget, trimInAppliance } from '../../guest/appliance-trim.js';
 import { type OverlayChanges, readOverlayChanges } from '../../image/qcow2-overlay.js';
-import { exec } from '../../io/exec.js';
+import { exec, toolsPresent } from '../../io/exec.js';
 import { openFileSource } from '../../io/file-source.js';
 import { assertFreeSpace } from '../../io/free-space.js';
 import { assertGuestfish, openGuestfishFolder } from '../../io/guestfish.js';
 import type { Range } from '../../probe/range.js';
 import type { Progress } from '../../progress.js';
+import { applianceDevice } from './appliance-device.js';
 import { type DiskRegion, type DiskSurvey, piecesByName } from './disk-survey.js';
 import { outsideFree, overlaps } from './outside-free.js';
 
@@ -43,7 +44,9 @@ export async function askDrivers(
 ): Promise<DiskSurvey> {
   const places = piecesByName(survey).filter(([first]) => first?.driver !== undefined);
   if (places.length === 0 || !(await hasTools(options.signal))) return survey;
-  const targets = places.flatMap(([region]) => (region?.driver ? [targetOf(region, region.driver)] : []));
+  const targets = places.flatMap(([region]) =>
+    region?.driver ? [{ kind: region.driver.kind, device: applianceDevice(region) }] : [],
+  );
   try {
     const { changes, problems } = await trimOverlay({ survey, image, targets }, options);
     const answers = new Map(
@@ -71,20 +74,11 @@ function noRoom(error: unknown): unknown {
   });
 }
 
-async function hasTools(signal: AbortSignal): Promise<boolean> {
-  try {
+function hasTools(signal: AbortSignal): Promise<boolean> {
+  return toolsPresent(async () => {
     await assertGuestfish('sparsify', signal);
     await exec('qemu-img', ['--version'], { signal });
-    return true;
-  } catch (error) {
-    if (error instanceof TsbuilderError && error.code === 'TSB_TOOL_MISSING') return false;
-    throw error;
-  }
-}
-
-function targetOf({ name, partition }: DiskRegion, { kind }: { kind: TrimTarget['kind'] }): TrimTarget {
-  if (name === '/') return { kind, device: '/dev/sda' };
-  return { kind, device: name === `p${partition}` ? `/dev/sda${partition}` : `/dev/${name}` };
+  });
 }
 
 async function trimOverlay(

@@ -2,10 +2,12 @@ import { TsbuilderError } from '../../errors.js';
 import { damagedXfs } from '../../guest/appliance-check.js';
 import { ANY_STATUS, complaint, runE2fs } from '../../guest/ext/e2fs-run.js';
 import { openE2fsScratch } from '../../io/e2fs-env.js';
+import { toolsPresent } from '../../io/exec.js';
 import { openFileSource } from '../../io/file-source.js';
 import { assertGuestfish, openGuestfishFolder } from '../../io/guestfish.js';
 import { endOf } from '../../probe/range.js';
 import type { Progress } from '../../progress.js';
+import { applianceDevice } from '../free/appliance-device.js';
 import { type DiskRegion, piecesByName, surveyDisk } from '../free/disk-survey.js';
 
 /** A raw disk whose filesystems are checked. */
@@ -43,21 +45,11 @@ export async function checkFilesystems(disk: CheckedFilesystems, options: CheckO
     else if (/^ext[234]$/.test(first.content) && together) await assertCleanExt(disk, first, signal);
     else if (/^(?:ext[234]|btrfs|ntfs)$/.test(first.content)) skipped.push(first);
   }
-  if (xfs.length > 0 && (await hasGuestfish(signal)))
+  if (xfs.length > 0 && (await toolsPresent(() => assertGuestfish('--build', signal))))
     await assertCleanXfs({ ...disk, sectorSize: survey.sectorSize }, xfs, options);
   else skipped.push(...xfs);
   for (const { name, content } of skipped)
     progress.warn(`${disk.name}: ${name} (${content}) of the built disk is not looked through`);
-}
-
-async function hasGuestfish(signal: AbortSignal): Promise<boolean> {
-  try {
-    await assertGuestfish('--build', signal);
-    return true;
-  } catch (error) {
-    if (error instanceof TsbuilderError && error.code === 'TSB_TOOL_MISSING') return false;
-    throw error;
-  }
 }
 
 async function assertCleanExt(
@@ -83,16 +75,10 @@ async function assertCleanXfs(
   options: CheckOptions,
 ): Promise<void> {
   await using folder = await openGuestfishFolder();
-  const devices = new Map(regions.map(({ name, partition }) => [deviceOf(name, partition), name]));
+  const devices = new Map(regions.map((region) => [applianceDevice(region), region.name]));
   const [first] = await damagedXfs(disk, [...devices.keys()], { ...options, folder: folder.path });
   if (first !== undefined)
     throw damaged(disk.name, devices.get(first) ?? first, 'xfs_repair would change it');
-}
-
-/** What the appliance calls the place that a survey names. */
-function deviceOf(name: string, partition: number | undefined): string {
-  if (name === '/') return '/dev/sda';
-  return name === `p${partition}` ? `/dev/sda${partition}` : `/dev/${name}`;
 }
 
 function damaged(name: string, place: string, what: string): TsbuilderError {
