@@ -122,7 +122,8 @@ async function changeCopy(
   const inPlace = request.output === undefined;
   const target = request.output === undefined ? path : await outputPath(request.disk, request.output);
   const before = await lstat(path);
-  if (work.stages.length > 0) await assertSystem({ path, kind, root: work.root }, signal);
+  // A disk without a system is refused before it is copied.
+  if (work.stages.length > 0) await lookAt(path, kind, { root: work.root, signal });
   if (inPlace && before.nlink > 1)
     progress.warn(`${path} has other names (hard links): under these the disk stays as it was`);
   await using output = await openOutputFile(target, { force: inPlace || request.force, sync: means.sync });
@@ -140,14 +141,16 @@ async function changeCopy(
   return { ...done, output: target, format: kind.format, backup: backup?.path };
 }
 
-/** A disk without a system is refused before it is copied. */
-async function assertSystem(
-  { path, kind, root }: { path: string; kind: ImageKind; root: string | undefined },
-  signal: AbortSignal,
-): Promise<void> {
+/** The system on a disk that is meant, as `systemMeant` tells it, and how many bytes a copy of the disk takes at most. */
+async function lookAt(
+  path: string,
+  kind: ImageKind,
+  { root, signal }: { root: string | undefined; signal: AbortSignal },
+): Promise<{ system: ReturnType<typeof systemMeant>; allocation: number }> {
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, format: kind.format, signal });
-  systemMeant(path, await findSystems(content.disk, signal), root);
+  const system = systemMeant(path, await findSystems(content.disk, signal), root);
+  return { system, allocation: content.estimatedAllocation };
 }
 
 /** What opens the disk later may be another user, who no longer can. */
@@ -194,18 +197,18 @@ export async function planRun(request: CustomizeRequest, signal: AbortSignal): P
   const path = await diskFile(request.disk, 'customised');
   const kind = await imageKind(path, { format: request.format, signal });
   await assertPlace(path, kind, request);
-  await using source = await openFileSource(path);
-  await using content = await openDiskContent(source, { path, format: kind.format, signal });
-  const root = systemMeant(path, await findSystems(content.disk, signal), request.work.root);
+  const { system, allocation } = await lookAt(path, kind, { root: request.work.root, signal });
   return {
     disk: path,
     output: request.output === undefined ? path : await outputPath(request.disk, request.output),
-    system: root ? `${root.os.distro?.name ?? 'Linux'} on ${root.volume.label}` : 'to be found by libguestfs',
+    system: system
+      ? `${system.os.distro?.name ?? 'Linux'} on ${system.volume.label}`
+      : 'to be found by libguestfs',
     customize: describeStages(request.work.stages),
     diskIds: request.work.diskIds ?? 'keep',
     cloudInitDisk: request.work.cloudInitDisk?.path,
     backup: request.backup && request.output === undefined ? await backupName(path) : undefined,
-    copied: mayChangeItself(kind, request) ? 0 : content.estimatedAllocation,
+    copied: mayChangeItself(kind, request) ? 0 : allocation,
   };
 }
 

@@ -25,6 +25,8 @@ export interface TinyRepository extends AsyncDisposable {
   readonly dir: string;
   /** Publishes another content of the template in the repository. */
   readonly add: (content: string, keep?: number) => Promise<void>;
+  /** Publishes a disk as it is. */
+  readonly publishDisk: (name: string, disk: string, keep?: number) => Promise<void>;
   readonly publish: (target: PublishTarget, more?: Partial<PublishRequest>) => Promise<PublishSummary>;
 }
 
@@ -34,12 +36,10 @@ export async function tinyRepository(): Promise<TinyRepository> {
   const dir = join(folder.path, 'repo');
   vi.stubEnv('TSBUILDER_DATA_DIR', join(folder.path, 'data'));
   await initRepository({ ...keys, dir });
-  const add: TinyRepository['add'] = async (content, keep = 0) => {
-    const disk = join(folder.path, 'disk');
-    writeFileSync(disk, Buffer.alloc(MIB, content));
+  const publishDisk: TinyRepository['publishDisk'] = async (name, disk, keep = 0) => {
     await addDisk({
       publisher: { dir, signers: await repositorySigners(dir, keys), keep },
-      ...{ disk, fields: { name: 'tiny', arch: 'x86_64' } },
+      ...{ disk, fields: { name, arch: 'x86_64' } },
       ...{
         blockSize: MIB,
         preset: '0',
@@ -52,9 +52,14 @@ export async function tinyRepository(): Promise<TinyRepository> {
       ...{ progress: silentProgress, signal: new AbortController().signal },
     });
   };
+  const add: TinyRepository['add'] = async (content, keep) => {
+    const disk = join(folder.path, 'disk');
+    writeFileSync(disk, Buffer.alloc(MIB, content));
+    await publishDisk('tiny', disk, keep);
+  };
   await add('x');
   return {
-    ...{ path: folder.path, dir, add },
+    ...{ path: folder.path, dir, add, publishDisk },
     publish: (target, more = {}) =>
       publishRepository({
         ...{ dir, target, page: true, remove: false, dryRun: false, progress: silentProgress },

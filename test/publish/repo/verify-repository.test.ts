@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatIdentity, ownIdentity } from '../../../src/io/process-identity.js';
 import { silentProgress } from '../../../src/progress.js';
-import { addDisk } from '../../../src/publish/repo/add-template.js';
-import { repositorySigners } from '../../../src/publish/repo/open-signers.js';
 import { changedSigners } from '../../../src/publish/repo/rotate-keys.js';
 import { signAgain } from '../../../src/publish/repo/change-repository.js';
 import {
@@ -39,24 +37,6 @@ const verify = (more: Partial<VerifyRequest> = {}): Promise<RepositoryVerdict> =
 const put = (name: string): void => writeFileSync(join(dir, name), 'x');
 const faults = async (more?: Partial<VerifyRequest>): Promise<string[]> =>
   (await verify(more)).faults.map(({ code }) => code);
-
-/** Publishes a disk with a system, as it is. */
-async function addSystem(disk: string): Promise<void> {
-  await addDisk({
-    publisher: { dir, signers: await repositorySigners(dir, keys), keep: 0 },
-    ...{ disk, fields: { name: 'system', arch: 'x86_64' } },
-    ...{
-      blockSize: 1024 ** 2,
-      preset: '0',
-      check: 'crc64',
-      jobs: 1,
-      sparsify: false,
-      reuse: true,
-      dryRun: false,
-    },
-    ...{ progress: silentProgress, signal: new AbortController().signal },
-  });
-}
 
 describe('verifyRepository', () => {
   it('tells what nothing names, but no former revisions nor what is not ours, and removes it when asked', async () => {
@@ -114,7 +94,7 @@ describe('verifyRepository', () => {
   });
 
   it('builds each template, grown, and leaves nothing of that', async () => {
-    await addSystem(makeSystemDisk(SMALL_DEBIAN));
+    await repository.publishDisk('system', makeSystemDisk(SMALL_DEBIAN));
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('tsbuilder-verify-'));
     expect(await verify({ buildJobs: 1 })).toMatchObject({ faults: [], templates: 2 });
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith('tsbuilder-verify-'))).toEqual(before);
@@ -122,10 +102,10 @@ describe('verifyRepository', () => {
 
   it('finds by building what no checksum tells: a filesystem that was damaged before it was packed', async () => {
     const disk = makeSystemDisk(SMALL_DEBIAN);
-    await addSystem(disk);
+    await repository.publishDisk('system', disk);
     expect(await faults({ buildJobs: 1 })).toEqual([]);
     run('debugfs', ['-w', '-R', 'clri /etc', `${disk}?offset=${1024 ** 2}`]);
-    await addSystem(disk);
+    await repository.publishDisk('system', disk);
     expect(await faults()).toEqual([]);
     expect(await faults({ buildJobs: 1 })).toEqual(['TSB_FILESYSTEM']);
   });
