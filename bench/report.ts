@@ -17,7 +17,8 @@ export function formatMarkdown(rows: readonly Row[]): string {
     '',
     `Made by \`npm run bench\` on ${[...new Set(rows.map(({ made }) => made))].join('; ')}. The contenders of a table run in turn, round after`,
     'round; figures are medians.',
-    '**Ratio** is the time of that tool divided by the time of tsbuilder: above 1, tsbuilder is faster.',
+    '**Ratio** is the time of that tool divided by the time of tsbuilder: above 1, tsbuilder is faster. **Result** is what the file that it makes',
+    'takes on disk.',
     '',
     '![chart](results.svg)',
     '',
@@ -26,22 +27,45 @@ export function formatMarkdown(rows: readonly Row[]): string {
   return lines.join('\n');
 }
 
+/** What only some comparisons tell of their contenders. */
+const EXTRAS: readonly { readonly title: string; readonly cell: (of: Measurement) => string | undefined }[] =
+  [
+    {
+      title: 'cold read',
+      cell: ({ coldRead }) => (coldRead === undefined ? undefined : `${coldRead.toFixed(1)} ms`),
+    },
+    {
+      title: 'result',
+      cell: ({ resultSize }) =>
+        resultSize === undefined ? undefined : `${(resultSize / 2 ** 20).toFixed(1)} MiB`,
+    },
+  ];
+
 function formatRow({ title, about, results }: Row): string[] {
   const ours = results[0]?.seconds ?? NaN;
-  const withReads = results.some(({ coldRead }) => coldRead !== undefined);
-  return [
-    `## ${title}`,
-    '',
-    about,
-    '',
-    `| tool | seconds | CPU seconds | peak memory | rounds | ratio |${withReads ? ' cold read |' : ''}`,
-    `| --- | ---: | ---: | ---: | ---: | ---: |${withReads ? ' ---: |' : ''}`,
-    ...results.map(
-      ({ name, seconds, cpuSeconds, peakMemory, rounds, coldRead }) =>
-        `| ${name} | ${seconds.toFixed(2)} | ${cpuSeconds.toFixed(2)} | ${formatSize(peakMemory)} | ${rounds} | ${(seconds / ours).toFixed(2)} |` +
-        (withReads ? ` ${coldRead?.toFixed(1) ?? '-'} ms |` : ''),
-    ),
+  const extras = EXTRAS.filter(({ cell }) => results.some((result) => cell(result) !== undefined));
+  const table = [
+    [
+      'tool',
+      'seconds',
+      'CPU seconds',
+      'peak memory',
+      'rounds',
+      'ratio',
+      ...extras.map((extra) => extra.title),
+    ],
+    ['---', ...Array.from({ length: 5 + extras.length }, () => '---:')],
+    ...results.map((result) => [
+      result.name,
+      result.seconds.toFixed(2),
+      result.cpuSeconds.toFixed(2),
+      formatSize(result.peakMemory),
+      String(result.rounds),
+      (result.seconds / ours).toFixed(2),
+      ...extras.map(({ cell }) => cell(result) ?? '-'),
+    ]),
   ];
+  return [`## ${title}`, '', about, '', ...table.map((cells) => `| ${cells.join(' | ')} |`)];
 }
 
 const BAR = { left: 230, width: 420, height: 18, gap: 6 };

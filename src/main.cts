@@ -6,6 +6,8 @@ import os = require('node:os');
 import path = require('node:path');
 
 process.env['UV_THREADPOOL_SIZE'] ??= String(Math.max(8, os.availableParallelism() + 4));
+// oclif would load all of semver at each start, to see whether Node is new enough for oclif: a version that we do not run on.
+process.env['OCLIF_DISABLE_ENGINE_WARNING'] ??= '1';
 
 const root = path.join(__dirname, '..');
 
