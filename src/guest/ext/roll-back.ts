@@ -19,28 +19,25 @@ const SUPER_AT = 1024;
 const SUPER_LENGTH = 1024;
 
 /**
- * Takes back what debugfs and e2fsck wrote. The superblock is restored from a copy (`readSuper`), because e2undo does not put it at its
- * place when the filesystem begins inside a disk.
+ * Takes back what debugfs and e2fsck wrote, as far as that can be done. The superblock is restored from a copy (`readSuper`), because e2undo does
+ * not put it at its place when the filesystem begins inside a disk.
  *
- * @throws TSB_GUEST when that fails
+ * @throws TSB_GUEST with all that could not be taken back
  */
 export async function rollBack(target: ExtTarget, scratch: E2fsScratch, superblock: Buffer): Promise<void> {
-  try {
-    for (const undo of LAST_FIRST.filter((name) => existsSync(join(scratch.folder, name)))) {
-      await replay(target, scratch, undo);
-    }
-    await using handle = await open(target.diskPath, 'r+');
-    await handle.write(superblock, 0, superblock.length, target.offset + SUPER_AT);
-  } catch (error) {
-    throw new TsbuilderError(
-      'TSB_GUEST',
-      `${target.diskPath}: a failed change could not be taken back: ${messageOf(error)}`,
-      {
-        hint: 'The filesystem on this disk may be damaged.',
-        cause: error,
-      },
-    );
+  const faults: string[] = [];
+  const attempt = (step: Promise<void>): Promise<unknown> =>
+    step.catch((error: unknown) => faults.push(messageOf(error)));
+  for (const undo of LAST_FIRST.filter((name) => existsSync(join(scratch.folder, name)))) {
+    await attempt(replay(target, scratch, undo));
   }
+  await attempt(writeSuper(target, superblock));
+  if (faults.length === 0) return;
+  throw new TsbuilderError(
+    'TSB_GUEST',
+    `${target.diskPath}: a failed change could not be taken back: ${faults.join('; ')}`,
+    { hint: 'The filesystem on this disk may be damaged.' },
+  );
 }
 
 /** e2undo ends with 0 also when it could not write, or the undo file lacks something: all that it says is on standard error. */
@@ -50,6 +47,11 @@ async function replay(target: ExtTarget, scratch: E2fsScratch, undo: string): Pr
   });
   const said = stderr.trim().replace(/\s*\n\s*/g, ' ');
   if (said !== '') throw new TsbuilderError('TSB_TOOL_FAILED', said);
+}
+
+async function writeSuper(target: ExtTarget, superblock: Buffer): Promise<void> {
+  await using handle = await open(target.diskPath, 'r+');
+  await handle.write(superblock, 0, superblock.length, target.offset + SUPER_AT);
 }
 
 /** The filesystem's superblock as it is on the disk. */
