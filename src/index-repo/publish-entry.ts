@@ -1,4 +1,6 @@
 import { TsbuilderError } from '../errors.js';
+import { normaliseArchitecture } from './architecture.js';
+import { isArchitecture, isTemplateName } from './index-file.js';
 
 /** What an index says about a template, apart from what publishing finds out by itself (checksum, lengths, revision). */
 export interface TemplateFields {
@@ -91,6 +93,18 @@ export function splitIndex(text: string): IndexSection[] {
     .map((part) => toSection(part.trimEnd()));
 }
 
+/** The sections called `name`, of the architecture `arch` if that is named: those that spell it so, else those that spell it otherwise. */
+export function sectionsOf(
+  sections: readonly IndexSection[],
+  { name, arch }: { readonly name: string; readonly arch?: string | undefined },
+): IndexSection[] {
+  const named = sections.filter((section) => section.name === name);
+  if (arch === undefined) return named;
+  const exact = named.filter((section) => section.arch === arch);
+  const wanted = normaliseArchitecture(arch);
+  return exact.length > 0 ? exact : named.filter((one) => normaliseArchitecture(one.arch ?? '') === wanted);
+}
+
 /** `section text` with the fields that publishing looks at read out of it. */
 export function toSection(text: string): IndexSection {
   const value = (key: string): string | undefined =>
@@ -125,28 +139,36 @@ function formatNotes([language, text]: [string, string]): string {
 
 function checkFields(entry: PublishedFields): void {
   const { name, arch, size } = entry;
-  check(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name), 'name', name);
-  check(/^[A-Za-z0-9_-]+$/.test(arch), 'arch', arch);
-  check(Number.isSafeInteger(size) && size > 0, 'size', String(size));
+  check(
+    isTemplateName(name),
+    ['name', name],
+    'A name has letters, digits, . _ and -, at most 128, and begins with a letter, digit or _.',
+  );
+  check(isArchitecture(arch), ['arch', arch], 'An architecture has letters, digits, _ and -, at most 64.');
+  check(Number.isSafeInteger(size) && size > 0, ['size', String(size)], 'A disk has at least one byte.');
   for (const alias of entry.aliases ?? [])
-    check(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(alias), 'aliases', alias);
+    check(
+      /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(alias),
+      ['aliases', alias],
+      'An alias has letters, digits, . _ and -.',
+    );
   for (const [language, text] of Object.entries(entry.notes ?? {})) {
-    check(/^[A-Za-z0-9_,.]*$/.test(language), 'notes', language);
-    check(!hasControls(text.replaceAll('\n', '')), 'notes', text);
+    check(/^[A-Za-z0-9_,.]*$/.test(language), ['notes', language]);
+    check(!hasControls(text.replaceAll('\n', '')), ['notes', text]);
   }
   for (const key of ['fullName', 'osinfo', 'packing', 'expand', 'lvexpand'] as const)
-    check(!hasControls(entry[key] ?? ''), key, entry[key] ?? '');
+    check(!hasControls(entry[key] ?? ''), [key, entry[key] ?? '']);
 }
 
 function hasControls(text: string): boolean {
   return /[\p{Cc}\u2028\u2029]/u.test(text);
 }
 
-function check(ok: boolean, key: string, value: string): void {
+function check(ok: boolean, [key, value]: readonly [key: string, value: string], hint?: string): void {
   if (ok) return;
   throw new TsbuilderError(
     'TSB_INDEX_INVALID',
     `template entry: ${key} ${JSON.stringify(value)} cannot be written into an index`,
-    { details: { field: key } },
+    { hint, details: { field: key } },
   );
 }

@@ -13,6 +13,7 @@ import {
   type PublishedFields,
   type TemplateFields,
   formatEntry,
+  sectionsOf,
   toSection,
 } from './publish-entry.js';
 import { moveDurably, writeDurably } from './publish-file.js';
@@ -83,10 +84,10 @@ export function assertPublishable(template: TemplateFields, sections: readonly I
 
 /** The entry that a template of this name and architecture would replace. */
 export function previousOf(
-  { name, arch }: TemplateFields,
+  template: TemplateFields,
   sections: readonly IndexSection[],
 ): IndexSection | undefined {
-  return sections.find((section) => section.name === name && section.arch === arch);
+  return sectionsOf(sections, template)[0];
 }
 
 function withSection(

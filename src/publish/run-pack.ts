@@ -66,7 +66,7 @@ export async function runPack(request: PackRequest): Promise<PackResult> {
   assertRequest(request);
   await assertNotInput(input, request.output, 'Choose another name for the output.');
   await using file = await openOutputFile(request.output, request);
-  await using lock = await claimDisk(input);
+  await using lock = await claimDisk(input, 'read');
   await using source = await openPackInput(input, { scratchFor: file.path, signal });
   const warnings = [...source.warnings];
   const unused = request.sparsify ? await findUnused(source, { warnings, progress, signal }) : [];

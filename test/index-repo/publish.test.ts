@@ -6,7 +6,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatEntry, formatIndex, splitIndex, toSection } from '../../src/index-repo/publish-entry.js';
+import {
+  formatEntry,
+  formatIndex,
+  sectionsOf,
+  splitIndex,
+  toSection,
+} from '../../src/index-repo/publish-entry.js';
 import { type Repository, addTemplate, ensureRepository, makeKeyFile } from '../../src/index-repo/publish.js';
 import { type NewTemplate, publishTemplate } from '../../src/index-repo/publish-template.js';
 import { openFileSource } from '../../src/io/file-source.js';
@@ -299,7 +305,7 @@ describe('formatIndex and splitIndex', () => {
     .string({ unit: 'grapheme', maxLength: 30 })
     .map((s) => s.replace(/[\p{Cc}\u2028\u2029]/gu, ''));
   const fields = fc.record({
-    name: fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/),
+    name: fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,20}$/),
     fullName: text,
     arch: fc.constantFrom('x86_64', 'aarch64'),
     format: fc.constantFrom('raw' as const, 'qcow2' as const),
@@ -339,5 +345,20 @@ describe('formatIndex and splitIndex', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('sectionsOf', () => {
+  const archs = (sections: ReturnType<typeof splitIndex>, arch?: string): (string | undefined)[] =>
+    sectionsOf(sections, { name: 'a', arch }).map((section) => section.arch);
+
+  it('knows an architecture in any spelling, and goes by the very one where it is there', () => {
+    const index = (...spellings: string[]): ReturnType<typeof splitIndex> =>
+      splitIndex(spellings.map((arch) => `[a]\narch=${arch}\n\n[b]\narch=${arch}\n`).join('\n'));
+    expect(archs(index('amd64', 'aarch64'), 'x86_64')).toEqual(['amd64']);
+    expect(archs(index('amd64', 'aarch64'), 'arm64')).toEqual(['aarch64']);
+    expect(archs(index('amd64', 'x86_64'), 'x86_64')).toEqual(['x86_64']);
+    expect(archs(index('amd64', 'aarch64'))).toEqual(['amd64', 'aarch64']);
+    expect(archs(index('amd64'), 's390x')).toEqual([]);
   });
 });

@@ -43,6 +43,12 @@ describe('runPack', () => {
     expect((await readFile(file('disk'))).equals(DATA)).toBe(true);
   });
 
+  it('lets others pack the disk at the same time', async () => {
+    const outputs = ['one.xz', 'two.xz', 'three.xz'].map(file);
+    const results = await Promise.all(outputs.map((output) => runPack(request({ output }))));
+    expect(new Set(results.map(({ sha512 }) => sha512)).size).toBe(1);
+  });
+
   it.each([['qcow2'], ['qcow2', '-c'], ['vmdk'], ['vdi'], ['vhdx'], ['vpc', '-o', 'force_size=on']])(
     'packs %s %s',
     async (format, ...more) => {

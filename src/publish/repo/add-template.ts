@@ -1,6 +1,7 @@
 import { constants, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
+import { normaliseArchitecture } from '../../index-repo/architecture.js';
 import type { Publisher } from '../../index-repo/publish-change.js';
 import type { IndexSection, TemplateFields } from '../../index-repo/publish-entry.js';
 import { readPresentIndex } from '../../index-repo/publish-folder.js';
@@ -14,6 +15,7 @@ import {
 import { writeError } from '../../io/free-space.js';
 import { tempName } from '../../io/temp-name.js';
 import type { Progress } from '../../progress.js';
+import { assertPacking } from '../../xz/encode-options.js';
 import { packingName } from '../../xz/packing-name.js';
 import { type PackRequest, type PackResult, runPack } from '../run-pack.js';
 import { type DiskFacts, inspectTemplate } from './inspect-template.js';
@@ -61,7 +63,8 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
   const { publisher, disk, fields, signal } = request;
   const { dir, signers } = publisher;
   const { sections } = await readPresentIndex(dir, await publicKeysOf(signers));
-  const facts = await inspectTemplate(disk, signal);
+  assertPacking(request);
+  const facts = await inspectTemplate(disk, { ...request, given: fields, scratchFor: join(dir, 'disk') });
   const entry = toFields(disk, fields, facts);
   assertPublishable(entry, sections);
   if (request.dryRun) return { entry };
@@ -80,9 +83,9 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
 }
 
 function toFields(disk: string, fields: GivenFields, facts: DiskFacts): TemplateFields {
-  const arch = fields.arch ?? facts.arch;
+  const arch = fields.arch === undefined ? facts.arch : normaliseArchitecture(fields.arch);
   if (arch === undefined) {
-    throw new TsbuilderError('TSB_GUEST', `${disk}: its architecture cannot be told`, {
+    throw new TsbuilderError('TSB_GUEST', `${disk}: no system on it tells its architecture`, {
       hint: 'Say it with --arch.',
     });
   }
@@ -94,8 +97,8 @@ function toFields(disk: string, fields: GivenFields, facts: DiskFacts): Template
     format,
     fullName: fields.fullName ?? facts.fullName,
     osinfo: fields.osinfo ?? facts.osinfo,
-    expand: fields.expand ?? facts.expand,
-    lvexpand: fields.lvexpand ?? facts.lvexpand,
+    expand: facts.expand,
+    lvexpand: facts.lvexpand,
   };
 }
 
@@ -119,5 +122,5 @@ async function takePacked(path: string, { disk, jobs, progress, signal }: AddReq
   });
   signal.throwIfAborted();
   using step = progress.step('Verifying');
-  await assertWholeXz(path, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
+  await assertWholeXz({ path, name: disk }, { jobs, signal, onProgress: (bytes) => step.advance(bytes) });
 }

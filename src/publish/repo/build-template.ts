@@ -6,7 +6,7 @@ import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { openScratchFolder } from '../../io/scratch-folder.js';
 import type { Progress } from '../../progress.js';
 import { checkFilesystems } from './check-filesystems.js';
-import { GROWTH } from './verify-template.js';
+import { GROWTH } from './plan-growth.js';
 
 /** How templates are built for a check. */
 export interface BuildCheck {

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { type Publisher, changeRepository } from '../../index-repo/publish-change.js';
-import type { IndexSection } from '../../index-repo/publish-entry.js';
+import { type IndexSection, sectionsOf } from '../../index-repo/publish-entry.js';
 import { readPresentIndex, readRepositoryKeys } from '../../index-repo/publish-folder.js';
 import { listTemplateFiles } from '../../index-repo/publish-strays.js';
 
@@ -59,10 +59,9 @@ export async function removeTemplate(
 }
 
 function chooseSection(sections: readonly IndexSection[], choice: TemplateChoice, dir: string): IndexSection {
-  const named = sections.filter(({ name }) => name === choice.name);
-  const found = named.filter(({ arch }) => choice.arch === undefined || arch === choice.arch);
+  const found = sectionsOf(sections, choice);
   if (found[0] && found.length === 1) return found[0];
-  const list = (found.length > 1 ? named : sections)
+  const list = (found.length > 1 ? found : sections)
     .map(({ name, arch }) => `${name} (${arch ?? '?'})`)
     .join(', ');
   if (found.length > 1) {

@@ -33,21 +33,22 @@ export async function withContentDisk<T>(
 }
 
 /**
- * Decodes the whole of a packed template, and nothing is done with it: so that what is published is known to be whole.
+ * Decodes the whole of a packed template, which messages call `name`, and nothing is done with it: so that what is published is known to be whole.
  *
  * @throws TSB_XZ_CORRUPT, and TSB_XZ_UNSUPPORTED when its blocks are too large to be read one by one
  */
 export async function assertWholeXz(
-  path: string,
+  { path, name }: { readonly path: string; readonly name: string },
   options: { jobs: number; signal: AbortSignal; onProgress: (bytes: number) => void },
 ): Promise<void> {
-  await using source = await openFileSource(path);
+  await using file = await openFileSource(path);
+  const source = { ...file, name };
   const index = await readXzIndex(source, options);
   for (const { uncompressedSize } of index.blocks()) {
     if (uncompressedSize > LARGEST_BLOCK) {
       throw new TsbuilderError(
         'TSB_XZ_UNSUPPORTED',
-        `${path}: has a block of ${uncompressedSize} bytes, at most ${LARGEST_BLOCK} are published`,
+        `${name}: has a block of ${uncompressedSize} bytes, at most ${LARGEST_BLOCK} are published`,
         { hint: 'Pack it anew in small blocks: tsbuilder repack' },
       );
     }

@@ -106,8 +106,10 @@ async function verifyEntry(
   const { name } = entry;
   const before = faults.length;
   // A file that is missing is a fault of the repository, not of the question.
-  const report = ({ code, message, exit }: TsbuilderError): void =>
-    void faults.push({ name, code, message, exit: exit === EXIT.notFound ? EXIT.checksum : exit });
+  const report = ({ code, message, exit }: TsbuilderError): void => {
+    if (faults.some((known, at) => at >= before && known.message === message)) return;
+    faults.push({ name, code, message, exit: exit === EXIT.notFound ? EXIT.checksum : exit });
+  };
   {
     using _ = progress.step(`Verifying ${name}`);
     await verifyTemplate(entry, report, signal);

@@ -2,15 +2,12 @@ import { fetchBlockMap } from '../../index-repo/template-block-map.js';
 import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { TsbuilderError } from '../../errors.js';
 import { openFileSource } from '../../io/file-source.js';
-import { planResize } from '../../resize/plan-resize.js';
 import type { BlockMap } from '../../xz/block-map.js';
 import { differingRanges, isTiledAlike } from '../../xz/check-block-map.js';
 import { makeBlockMap } from '../../xz/make-block-map.js';
 import { readXzIndex } from '../../xz/xz-index.js';
+import { assertGrows } from './plan-growth.js';
 import { withContentDisk } from './template-content.js';
-
-/** By how much a template that says what grows is grown, in bytes. */
-export const GROWTH = 2 * 1024 ** 3;
 
 /** Takes a fault, and the work goes on. */
 export type Report = (error: TsbuilderError) => void;
@@ -67,17 +64,12 @@ async function checkMap(
 
 const checkDisk: Check = (entry, report, signal) =>
   withContentDisk(entry.url, signal, async ({ disk }) => {
-    const { name, size, expand, lvexpand } = entry;
+    const { name, size } = entry;
     if (disk.size !== size)
       report(
         wrong('TSB_SIZE_MISMATCH', `${name}: the disk in it is ${disk.size} bytes, the index says ${size}`),
       );
-    if (expand === undefined && lvexpand === undefined) return;
-    const plan = await planResize({ source: disk, targetSize: disk.size + GROWTH, expand, lvexpand, signal });
-    if (lvexpand !== undefined && !plan.grow.some(({ volume }) => volume))
-      report(
-        wrong('TSB_PARTITION_NOT_FOUND', `${name}: lvexpand=${lvexpand} names no volume that can be grown`),
-      );
+    await assertGrows(disk, entry, signal);
   });
 
 function wrong(code: TsbuilderError['code'], message: string): TsbuilderError {

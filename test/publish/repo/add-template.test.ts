@@ -40,6 +40,15 @@ it.each(['../evil', '/etc/evil', 'a/b', '.hidden', '..', ''])('refuses %j as a n
   await expect(add(1, { name, arch: 'x86_64' }, false)).rejects.toMatchObject({ code: 'TSB_INDEX_INVALID' });
 });
 
+it('refuses how it is to be packed before it looks at the disk', async () => {
+  const { signal } = new AbortController();
+  const publisher = { dir, signers: await repositorySigners(dir, request), keep: 1 };
+  const rest = { reuse: true, sparsify: true, jobs: 1, progress: silentProgress, signal };
+  const asked = { publisher, disk: '/missing', fields: { name: 'a' }, dryRun: true, ...rest };
+  const packing = { blockSize: MIB, preset: '10', check: 'crc64' as const };
+  await expect(addDisk({ ...asked, ...packing })).rejects.toMatchObject({ code: 'TSB_USAGE' });
+});
+
 it('asks for an architecture that it cannot tell', async () => {
   const adding = add(1, { name: 'empty' }, false);
   await expect(adding).rejects.toMatchObject({ code: 'TSB_GUEST', hint: 'Say it with --arch.' });

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -79,6 +79,11 @@ describe('verifyRepository', () => {
     expect(await faults()).toEqual(['TSB_CHECKSUM_MISMATCH']);
     writeFileSync(join(dir, other), 'damaged');
     expect((await verify()).faults[0]?.message).toContain(other);
+  });
+
+  it('tells once that a file is missing', async () => {
+    rmSync(join(dir, 'tiny-x86_64.r1.xz'));
+    expect(await faults()).toEqual(['TSB_NOT_FOUND']);
   });
 
   it('tells a map of another file from damage in a block', async () => {
