@@ -1,78 +1,68 @@
 import { TsbuilderError } from '../../errors.js';
+import { FORKS_AT, FORMAT_AT, LOCAL, SIZE_AT } from './xfs-fork.js';
+import { setAttributes } from './xfs-attributes.js';
+import { writeCrc } from './xfs-crc.js';
 
-// Linux, fs/xfs/libxfs/xfs_format.h: fields of the superblock and of inodes (version 3), all big-endian.
-const MAGIC = 0x58465342;
+// Linux, fs/xfs/libxfs/xfs_format.h: fields of inodes (version 3), all big-endian.
 const INODE_MAGIC = 0x494e;
+const MODE_AT = 2;
+const PERMISSIONS = 0o7777;
+const UID_AT = 8;
+const GID_AT = 12;
 const CRC_AT = 100;
 const FLAGS2_AT = 120;
 const BIGTIME = 1n << 3n;
+const WIDE_COUNTS = 1n << 4n;
 const STAMPS = { atime: 32, mtime: 40, ctime: 48, crtime: 144 } as const;
 /** Times count nanoseconds from the first second of a signed 32-bit clock. */
 const BIGTIME_BEGIN = 2n ** 31n;
 
-/** Where the inodes of an XFS filesystem are. */
-export interface InodeTable {
-  /** Bytes of an inode. */
-  readonly size: number;
-  /** The root folder and the two files of the realtime section, which no folder names. */
-  readonly unnamed: readonly number[];
-  /** Where inode `number` is, in bytes. */
-  readonly offsetOf: (number: number) => number;
-}
-
-/**
- * Reads from the superblock of a filesystem where its inodes are.
- *
- * @throws TSB_FILESYSTEM when it is no superblock
- */
-export function readInodeTable(superblock: Buffer): InodeTable {
-  if (superblock.readUInt32BE(0) !== MAGIC)
-    throw new TsbuilderError('TSB_FILESYSTEM', 'mkfs.xfs made no superblock');
-  const blockSize = superblock.readUInt32BE(4);
-  const groupBlocks = superblock.readUInt32BE(84);
-  const size = superblock.readUInt16BE(104);
-  const perBlock = 2 ** superblock.readUInt8(123);
-  const perGroup = perBlock * 2 ** superblock.readUInt8(124);
-  return {
-    size,
-    unnamed: [56, 64, 72].map((at) => Number(superblock.readBigUInt64BE(at))),
-    offsetOf: (number) => {
-      const inGroup = number % perGroup;
-      const block = Math.floor(number / perGroup) * groupBlocks + Math.floor(inGroup / perBlock);
-      return block * blockSize + (inGroup % perBlock) * size;
-    },
-  };
-}
-
-/** What an inode is to tell. */
-export interface InodeStamp {
+/** What an inode is to tell of its file. */
+export interface InodeContent {
+  /** Path, for messages. */
+  readonly path: string;
   /** When the content changed, and all other times, in seconds since 1970. */
   readonly mtime: number;
   readonly epoch: number;
-  readonly sticky: boolean;
+  /** Owner and permission bits; a file that no folder names keeps its own. */
+  readonly owner?: { readonly mode: number; readonly uid: number; readonly gid: number } | undefined;
+  /** Of a symbolic link, in the place of another of as many bytes. */
+  readonly target?: string | undefined;
+  /** From `shortAttributes`. */
+  readonly attributes?: Buffer | undefined;
 }
 
 /**
- * Gives an inode its times and its sticky bit.
+ * Gives an inode that mkfs.xfs made its times, owner, permissions, target and extended attributes.
  *
- * @throws TSB_FILESYSTEM when it is no inode with times of this form
+ * @throws TSB_FILESYSTEM when it is no inode of this form, or the target or the attributes do not fit into it
  */
-export function stampInode(inode: Buffer, { mtime, epoch, sticky }: InodeStamp): void {
-  if (inode.readUInt16BE(0) !== INODE_MAGIC || !(inode.readBigUInt64BE(FLAGS2_AT) & BIGTIME))
+export function completeInode(inode: Buffer, content: InodeContent): void {
+  const { path, mtime, epoch, owner, target, attributes } = content;
+  const flags = inode.readBigUInt64BE(FLAGS2_AT);
+  if (inode.readUInt16BE(0) !== INODE_MAGIC || !(flags & BIGTIME) || flags & WIDE_COUNTS)
     throw new TsbuilderError('TSB_FILESYSTEM', 'mkfs.xfs made an inode of unknown form');
-  if (sticky) inode.writeUInt16BE(inode.readUInt16BE(2) | 0o1000, 2);
+  if (owner) {
+    inode.writeUInt16BE((inode.readUInt16BE(MODE_AT) & ~PERMISSIONS) | (owner.mode & PERMISSIONS), MODE_AT);
+    inode.writeUInt32BE(owner.uid, UID_AT);
+    inode.writeUInt32BE(owner.gid, GID_AT);
+  }
   for (const [name, at] of Object.entries(STAMPS))
     inode.writeBigUInt64BE((BigInt(name === 'mtime' ? mtime : epoch) + BIGTIME_BEGIN) * 1_000_000_000n, at);
-  inode.writeUInt32LE(0, CRC_AT);
-  inode.writeUInt32LE(crc32c(inode), CRC_AT);
+  if (target !== undefined) setTarget(inode, target, path);
+  setAttributes(inode, attributes, path);
+  writeCrc(inode, CRC_AT);
 }
 
-/** CRC-32 of Castagnoli, as XFS uses it for its metadata. */
-export function crc32c(data: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-  }
-  return ~crc >>> 0;
+function setTarget(inode: Buffer, target: string, path: string): void {
+  const isHere = inode.readUInt8(FORMAT_AT) === LOCAL;
+  if (!isHere || inode.readBigUInt64BE(SIZE_AT) !== BigInt(Buffer.byteLength(target)))
+    throw new TsbuilderError(
+      'TSB_FILESYSTEM',
+      `/${path}: layout xfs cannot hold a link with blanks to so long a name`,
+      {
+        hint: 'Leave out the package that has it, or choose another layout.',
+      },
+    );
+  inode.write(target, FORKS_AT);
 }

@@ -62,6 +62,30 @@ async function newContext(name: string, recipe = RECIPE): Promise<TemplateContex
 /** What stands for a signed GRUB: it names the folder of its configuration. */
 const grubOf = (vendor: string): string => `grub\0/EFI/${vendor}\0`;
 
+/** What lets ping open raw sockets (capabilities(7)), as hex digits. */
+const CAPABILITY = '0100000200200000000000000000000000000000';
+
+/** Adds a program with a capability to a tar file, which takes no privileges. */
+const ADD_PING = `
+import sys, tarfile
+path, time, capability = sys.argv[1:]
+with tarfile.open(path, 'a', format=tarfile.PAX_FORMAT) as tar:
+    info = tarfile.TarInfo('./usr/bin/ping')
+    info.mode, info.mtime = 0o2755, int(time)
+    info.pax_headers = {
+        'SCHILY.xattr.security.capability': bytes.fromhex(capability).decode('ascii'),
+        'SCHILY.xattr.user.note': 'x' * 200,
+    }
+    tar.addfile(info)
+    # The folder once more, as the program has changed its time.
+    info = tarfile.TarInfo('./usr/bin')
+    info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, int(time)
+    tar.addfile(info)
+`;
+
+/** Names that a prototype file of mkfs.xfs cannot have: in a folder in its inode, in one of one block, and in one of more. */
+const ODD_NAMES = ['etc/a name', ':c', 'some files/ a\tb', 'many/:c', 'many/line\nfeed', 'many/ä  b '];
+
 /** A tree with what the layout looks for and the kinds of file that a filesystem has. */
 async function makeTar(vendor = 'debian'): Promise<string> {
   const tree = join(folder, 'fixture');
@@ -82,6 +106,8 @@ async function makeTar(vendor = 'debian'): Promise<string> {
   await mkdir(join(tree, 'tmp'));
   await chmod(join(tree, 'tmp'), 0o1777);
   for (let index = 0; index < 300; index += 1) await put(`many/${index}`, 'x'.repeat(index * 37));
+  for (const path of ODD_NAMES) await put(path, `in ${path}`);
+  await symlink('a name', join(tree, 'etc', 'to_a_name'));
   await symlink('hostname', join(tree, 'etc', 'link'));
   await link(join(tree, 'etc/hostname'), join(tree, 'etc', 'hard'));
   await put('usr/bin/su', 'setuid');
@@ -91,6 +117,7 @@ async function makeTar(vendor = 'debian'): Promise<string> {
     ...['--create', '--file', tar, '--directory', tree, '--sort=name', `--mtime=@${EPOCH - 1000}`],
     ...['--owner=1234', '--group=0', '--numeric-owner', '.'],
   ]);
+  await run('python3', ['-c', ADD_PING, tar, String(EPOCH - 1000), CAPABILITY]);
   return tar;
 }
 
@@ -232,10 +259,19 @@ describe('layout xfs', () => {
     expect(await inode('/tmp')).toContain('core.mode = 041777\n');
     expect(await inode('/')).toContain('core.mode = 040755\n');
     expect(await inode('/etc/link')).toContain('"hostname"');
+    const ping = await inode('/usr/bin/ping');
+    expect(ping).toMatch(/core.mode = 0102755\n[^]*core.uid = 0\n[^]*core.forkoff = 11\n/);
+    expect(ping).toMatch(/a\.sfattr\.hdr\.count = 2\n[^]*\.secure = 1\n[^]*\.name = "capability"\n/);
+    expect(ping).toMatch(new RegExp(`\\.name = "note"\n[^]*\\.value = "${'x'.repeat(200)}"`));
+    for (const copy of ['0', '1', '2', '3'])
+      expect((await run('xfs_db', ['-r', '-c', `sb ${copy}`, '-c', 'version', root])).stdout).toContain(
+        ',ATTR,',
+      );
+    expect(await inode('/etc/to_a_name')).toContain('"a name"');
     // Read with a reader of XFS that shares no code with mkfs.xfs.
-    const file = join(folder, 'fixture/many/299');
-    await run('grub-fstest', [root, 'cmp', '(loop0)/many/299', file]);
-    const other = run('grub-fstest', [root, 'cmp', '(loop0)/many/298', file]);
+    for (const path of ['many/299', ...ODD_NAMES])
+      await run('grub-fstest', [root, 'cmp', `(loop0)/${path}`, join(folder, 'fixture', path)]);
+    const other = run('grub-fstest', [root, 'cmp', '(loop0)/many/298', join(folder, 'fixture/many/299')]);
     await expect(other).rejects.toThrow(/grub-fstest: error/);
   });
 
@@ -249,28 +285,30 @@ describe('layout xfs', () => {
     });
   });
 
-  it('refuses what a prototype cannot say', async () => {
+  it('refuses what it cannot hold', async () => {
     const tar = await makeTar();
     const tree = join(folder, 'fixture');
     const attempt = async (name: string): Promise<void> => {
       await run('tar', ['--create', '--xattrs', '--file', tar, '--directory', tree, '.']);
       await layoutNamed('xfs').makeDisk(await newContext(name, recipe), join(folder, `${name}.img`), tar);
     };
-    await writeFile(join(tree, 'etc/a name'), '');
-    await expect(attempt('blank')).rejects.toMatchObject({
+    await writeFile(join(tree, 'etc/$'), '');
+    await expect(attempt('dollar')).rejects.toMatchObject({
       code: 'TSB_FILESYSTEM',
-      message: expect.stringContaining('/etc/a name: ') as string,
+      message: expect.stringContaining('/etc/$: ') as string,
     });
-    await rm(join(tree, 'etc/a name'));
-    await run('python3', [
-      '-c',
-      "import os, sys; os.setxattr(sys.argv[1], 'user.x', b'1')",
-      join(tree, 'etc/hostname'),
-    ]);
-    await expect(attempt('attribute')).rejects.toMatchObject({
-      code: 'TSB_FILESYSTEM',
-      message: expect.stringMatching(/etc\/(hostname|hard): .*user\.x/) as string,
-    });
+    await rm(join(tree, 'etc/$'));
+    for (const [name, length] of [
+      ['large', 256],
+      ['larger', 3000],
+    ] as const) {
+      const value = '1'.repeat(length);
+      await run('setfattr', ['-n', 'user.x', '-v', value, join(tree, 'etc/hostname')]);
+      await expect(attempt(name)).rejects.toMatchObject({
+        code: 'TSB_FILESYSTEM',
+        message: expect.stringMatching(`^/etc/(hostname|hard): .* user\\.x of ${length} bytes`) as string,
+      });
+    }
   });
 });
 
