@@ -31,6 +31,6 @@ describe('templateOrRecipe', () => {
 
   it('does not take a recipe for another machine, or in a layout that it does not have', async () => {
     expect((await mention('tiny', 'aarch64')).message).toBe('no source has it');
-    expect((await mention('debian-12-xfs')).message).toBe('no source has it');
+    expect((await mention('debian-12-zfs')).message).toBe('no source has it');
   });
 });

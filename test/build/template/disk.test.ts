@@ -65,21 +65,23 @@ const grubOf = (vendor: string): string => `grub\0/EFI/${vendor}\0`;
 /** What lets ping open raw sockets (capabilities(7)), as hex digits. */
 const CAPABILITY = '0100000200200000000000000000000000000000';
 
-/** Adds a program with a capability to a tar file, which takes no privileges. */
+/** user::rwx, group::r-x, group 4: r-x, mask::r-x, other::r-x, as Linux hands it out. */
+const ACL = '0200000001000700ffffffff04000500ffffffff080005000400000010000500ffffffff20000500ffffffff';
+
+/** Adds a program with a capability to a tar file, in a folder with an access control list, which takes no privileges. */
 const ADD_PING = `
 import sys, tarfile
-path, time, capability = sys.argv[1:]
+path, time, capability, acl = sys.argv[1:]
+text = lambda digits: bytes.fromhex(digits).decode('utf-8', 'surrogateescape')
 with tarfile.open(path, 'a', format=tarfile.PAX_FORMAT) as tar:
     info = tarfile.TarInfo('./usr/bin/ping')
     info.mode, info.mtime = 0o2755, int(time)
-    info.pax_headers = {
-        'SCHILY.xattr.security.capability': bytes.fromhex(capability).decode('ascii'),
-        'SCHILY.xattr.user.note': 'x' * 200,
-    }
+    info.pax_headers = {'SCHILY.xattr.security.capability': text(capability), 'SCHILY.xattr.user.note': 'x' * 200}
     tar.addfile(info)
     # The folder once more, as the program has changed its time.
     info = tarfile.TarInfo('./usr/bin')
     info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, int(time)
+    info.pax_headers = {'SCHILY.xattr.system.posix_acl_default': text(acl)}
     tar.addfile(info)
 `;
 
@@ -117,7 +119,7 @@ async function makeTar(vendor = 'debian'): Promise<string> {
     ...['--create', '--file', tar, '--directory', tree, '--sort=name', `--mtime=@${EPOCH - 1000}`],
     ...['--owner=1234', '--group=0', '--numeric-owner', '.'],
   ]);
-  await run('python3', ['-c', ADD_PING, tar, String(EPOCH - 1000), CAPABILITY]);
+  await run('python3', ['-c', ADD_PING, tar, String(EPOCH - 1000), CAPABILITY, ACL]);
   return tar;
 }
 
@@ -263,6 +265,7 @@ describe('layout xfs', () => {
     expect(ping).toMatch(/core.mode = 0102755\n[^]*core.uid = 0\n[^]*core.forkoff = 11\n/);
     expect(ping).toMatch(/a\.sfattr\.hdr\.count = 2\n[^]*\.secure = 1\n[^]*\.name = "capability"\n/);
     expect(ping).toMatch(new RegExp(`\\.name = "note"\n[^]*\\.value = "${'x'.repeat(200)}"`));
+    expect(await inode('/usr/bin')).toContain('.name = "SGI_ACL_DEFAULT"');
     for (const copy of ['0', '1', '2', '3'])
       expect((await run('xfs_db', ['-r', '-c', `sb ${copy}`, '-c', 'version', root])).stdout).toContain(
         ',ATTR,',
@@ -274,6 +277,30 @@ describe('layout xfs', () => {
     const other = run('grub-fstest', [root, 'cmp', '(loop0)/many/298', join(folder, 'fixture/many/299')]);
     await expect(other).rejects.toThrow(/grub-fstest: error/);
   });
+
+  it('is what Linux reads as the tree was', async () => {
+    const disk = join(folder, 'disk.img');
+    await layoutNamed('xfs').makeDisk(await newContext('a', recipe), disk, await makeTar());
+    const commands = [
+      ...['run', 'mount-ro /dev/sda2 /', 'getxattr /usr/bin/ping security.capability', 'echo'],
+      ...['acl-get-file /usr/bin default', 'readlink /etc/to_a_name'],
+      ...ODD_NAMES.map((name) => `cat ${JSON.stringify(`/${name}`)}`),
+    ];
+    const env = { ...process.env, LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' };
+    const script = join(folder, 'script');
+    await writeFile(script, commands.join('\n'));
+    const { stdout } = await run('guestfish', ['--ro', '--format=raw', '-a', disk, '-f', script], {
+      env,
+      encoding: 'latin1',
+    });
+    expect(Buffer.from(stdout, 'latin1').toString()).toBe(
+      [
+        Buffer.from(CAPABILITY, 'hex').toString(),
+        ...['user::rwx', 'group::r-x', 'group:4:r-x', 'mask::r-x', 'other::r-x', ''],
+        ...['a name', ...ODD_NAMES.map((name) => `in ${name}`), ''],
+      ].join('\n'),
+    );
+  }, 120_000);
 
   it('refuses a disk that is too small for it, and says how large it must be', async () => {
     const small = await newContext('a', recipe.replace('512MiB', '400MiB'));

@@ -60,7 +60,7 @@ describe('recipes', () => {
     expect(debian.sources.map((line) => line.split(' ').slice(2).join(' '))).toEqual([
       ...['noble main universe', 'noble-updates main universe', 'noble-security main universe'],
     ]);
-    expect(layouts).toEqual(['gpt-uefi', 'mbr-swap-last', 'lvm']);
+    expect(layouts).toEqual(['gpt-uefi', 'mbr-swap-last', 'lvm', 'xfs']);
   });
 
   it('have a JSON schema that is up to date', async () => {
