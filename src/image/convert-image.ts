@@ -1,8 +1,8 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { TsbuilderError, messageOf } from '../errors.js';
+import { TsbuilderError } from '../errors.js';
 import type { ByteSource } from '../io/byte-source.js';
 import { exec } from '../io/exec.js';
-import { openFileSource, readFully } from '../io/file-source.js';
+import { openError, openFileSource, readFully } from '../io/file-source.js';
 import { encodeJobs } from '../io/native.js';
 import { forEachParallel } from '../io/parallel.js';
 import { noFlushEnv } from '../io/quiet-flush.js';
@@ -187,7 +187,7 @@ interface RawInput extends AsyncDisposable {
 
 async function openForCopy(path: string): Promise<RawInput> {
   const handle = await open(path, 'r').catch((error: unknown) => {
-    throw new TsbuilderError('TSB_IO', `${path}: cannot be opened: ${messageOf(error)}`, { cause: error });
+    throw openError(path, error);
   });
   const { size } = await handle.stat();
   return { path, handle, size, [Symbol.asyncDispose]: () => handle.close() };

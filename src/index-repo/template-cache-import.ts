@@ -1,7 +1,7 @@
 import { copyFile, constants, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
-import { openFileSource } from '../io/file-source.js';
+import { openError, openFileSource } from '../io/file-source.js';
 import { assertFreeSpace, writeError } from '../io/free-space.js';
 import { type ContentHash, hashSource, startHash } from '../io/hash-content.js';
 import { withLock } from '../io/lock-file.js';
@@ -83,9 +83,7 @@ async function copyAndHash(
   await assertFreeSpace(join(to, '..'), original.size);
   // The copy is hashed, not the original: that is what will be used.
   await copyFile(from, to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT')
-      throw new TsbuilderError('TSB_NOT_FOUND', `${from}: no such file`, { cause: error });
-    throw error;
+    throw errnoOf(error) === 'ENOENT' ? openError(from, error) : error;
   });
   await using copy = await openFileSource(to);
   const hasher = startHash({ sha256: options.entry.sha256 !== undefined });

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { TsbuilderError, errnoOf } from '../errors.js';
+import { openError } from './file-source.js';
 import { type LockRange, isLockedByOthers, lockShared } from './libc.js';
 
 /** QEMU's way of sharing an image (block/file-posix.c): a lock on byte 100 + N says "I do N", on byte 200 + N "nobody else may do N". */
@@ -48,7 +49,7 @@ export interface DiskLock extends AsyncDisposable {
  * kept from the kernel too (mounting it, adding it to a RAID). Where locks cannot be asked for, only changes are noticed.
  *
  * @param use with `read`, others may read too, such as machines whose disks have this image behind them
- * @throws TSB_NOT_FOUND when it cannot be opened, TSB_LOCKED when it is in use
+ * @throws TSB_NOT_FOUND when it is not there, TSB_IO when it cannot be opened, TSB_LOCKED when it is in use
  */
 export async function lockDisk(path: string, use: DiskUse = 'replace'): Promise<DiskLock> {
   const handle = await openToLock(path);
@@ -85,8 +86,7 @@ async function openToLock(path: string): Promise<FileHandle> {
     return await open(path, isDevice ? constants.O_RDONLY | constants.O_EXCL : constants.O_RDONLY);
   } catch (error) {
     if (errnoOf(error) === 'EBUSY') throw inUse(path, error);
-    const reason = errnoOf(error) === 'ENOENT' ? 'no such file' : `cannot be opened: ${messageOf(error)}`;
-    throw new TsbuilderError('TSB_NOT_FOUND', `${path}: ${reason}`, { cause: error });
+    throw openError(path, error);
   }
 }
 

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { openError } from './file-source.js';
 import { formatSize } from './format-size.js';
 import { type HttpClient, type HttpOptions, openHttpClient } from './http-client.js';
 import { statusError } from './http-errors.js';
@@ -85,8 +86,7 @@ async function readSmall(path: string, options: FetchSmallOptions): Promise<Uint
     return data.subarray(0, size);
   } catch (error) {
     if (error instanceof TsbuilderError) throw error;
-    if (errnoOf(error) === 'ENOENT')
-      throw new TsbuilderError('TSB_NOT_FOUND', `${path}: no such file`, { cause: error });
+    if (errnoOf(error) === 'ENOENT') throw openError(path, error);
     throw new TsbuilderError('TSB_IO', `${path}: cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }

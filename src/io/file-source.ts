@@ -74,10 +74,15 @@ async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT')
-      throw new TsbuilderError('TSB_NOT_FOUND', `${path}: no such file`, { cause: error });
-    throw new TsbuilderError('TSB_IO', `${path}: cannot be opened: ${messageOf(error)}`, { cause: error });
+    throw openError(path, error);
   }
+}
+
+/** The error to throw when the file `path` could not be opened to be read: TSB_NOT_FOUND where there is none, TSB_IO otherwise. */
+export function openError(path: string, error: unknown): TsbuilderError {
+  return errnoOf(error) === 'ENOENT'
+    ? new TsbuilderError('TSB_NOT_FOUND', `${path}: no such file`, { cause: error })
+    : new TsbuilderError('TSB_IO', `${path}: cannot be opened: ${messageOf(error)}`, { cause: error });
 }
 
 /** The length of a regular file, or of a block device by seeking its end through a bounded search of readable bytes. */

@@ -87,7 +87,9 @@ describe('lockDisk', () => {
       await expect(lock.assertUnchanged()).rejects.toMatchObject({ code: 'TSB_CONTENT_CHANGED' });
     }));
 
-  it('says when there is no disk', async () => {
+  it('tells a disk that is not there from one that cannot be opened', async () => {
     await expect(lockDisk('/nonexistent/disk')).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    const inFile = `${import.meta.filename}/disk`;
+    await expect(lockDisk(inFile)).rejects.toMatchObject({ code: 'TSB_IO' });
   });
 });
