@@ -225,7 +225,7 @@ export default class Build extends BaseCommand<typeof Build> {
     const { formatBuildSummary } = await import('../ui/build-summary.js');
     const { formatSecrets, openSecretSink } = await import('../ui/password-file.js');
     const { flags, progress } = this;
-    await using sink = await openSecretSink(flags['password-file'], progress);
+    await using sink = await openSecretSink(flags['password-file'], { disk: plan.output, progress });
     const { work } = context;
     const means = { ...context, ...randomness(plan.seed), image: plan.output };
     const result = await withCloudInitDisk(work.cloudInitDisk, means, () => runBuild(plan, context));

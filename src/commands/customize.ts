@@ -61,7 +61,7 @@ export default class Customize extends BaseCommand<typeof Customize> {
     const format = flags['input-format'];
     const request = { disk: args.disk, format, output, force, backup, work, jobs };
     if (flags['dry-run']) return this.plan(request);
-    await using sink = await openSecretSink(flags['password-file'], progress);
+    await using sink = await openSecretSink(flags['password-file'], { disk: output ?? args.disk, progress });
     const means = await this.means();
     const result = await withCloudInitDisk(
       work.cloudInitDisk,

@@ -28,7 +28,7 @@ export const customizeFlags = {
   }),
   'password-file': Flags.string({
     helpValue: 'FILE',
-    description: 'write passwords made here to FILE instead of printing them once',
+    description: 'write passwords made here to the new file FILE instead of printing them once',
     helpGroup,
   }),
   root: Flags.string({

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { MadeSecret } from '../build/customize-work.js';
 import { TsbuilderError, messageOf } from '../errors.js';
 import { type OutputFile, openOutputFile } from '../io/output-file.js';
@@ -11,18 +12,25 @@ export interface SecretSink extends AsyncDisposable {
 }
 
 /**
- * Makes ready to write secrets to the new file `path`, for its owner only; undefined: they are shown. An
+ * Makes ready to write secrets to the new file `path`, for its owner only; undefined: they are shown. Where there are none, no file is made. An
  * existing file is never replaced: others may be able to read it.
  *
- * @throws as `openOutputFile`, before any work
+ * @param disk the name that the disk will have
+ * @throws TSB_USAGE when that is `path` too, and as `openOutputFile`, before any work
  */
-export async function openSecretSink(path: string | undefined, progress: Progress): Promise<SecretSink> {
+export async function openSecretSink(
+  path: string | undefined,
+  { disk, progress }: { readonly disk: string; readonly progress: Progress },
+): Promise<SecretSink> {
   if (path === undefined) {
     return { keep: (secrets) => Promise.resolve(secrets), [Symbol.asyncDispose]: () => Promise.resolve() };
   }
+  if (resolve(path) === resolve(disk))
+    throw new TsbuilderError('TSB_USAGE', `${path}: is the disk, and cannot be the file of passwords too`);
   const file = await openNewFile(path);
   return {
     async keep(secrets) {
+      if (secrets.length === 0) return [];
       try {
         await writeSecrets(file, secrets);
         return [];

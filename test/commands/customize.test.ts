@@ -174,6 +174,16 @@ describe('customize', () => {
     expect(again.code).toBe('TSB_OUTPUT_EXISTS');
     expect(again.hint).toContain('not even --force');
   });
+
+  it('makes no file of passwords without passwords, and none in the place of the disk', async () => {
+    const file = join(folder.path, 'no-passwords');
+    await customize(disk, '--hostname', 'web1', '--no-backup', '--password-file', file);
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' });
+    const output = join(folder.path, 'new.img');
+    const same = ['--root-password', 'random', '--output', output, '--password-file', output];
+    expect(await failing(disk, ...same)).toMatchObject({ code: 'TSB_USAGE' });
+    await expect(stat(output)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 });
 
 describe('customize refuses', () => {
