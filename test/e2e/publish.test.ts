@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, ListPartsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { run } from '../helpers/disk.js';
-import { type Desk, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
+import { type Desk, type Outcome, failureOf, inTurns, litter, newDesk, resultOf } from '../helpers/e2e.js';
 import { type Gnupg, newGnupg } from '../helpers/gnupg.js';
+import { startS3Proxy } from '../helpers/s3-proxy.js';
 import { type S3Server, startS3Server } from '../helpers/s3-server.js';
 import { SMALL_DEBIAN, fsckOn, makeSystemDisk } from '../helpers/system-disk.js';
 
@@ -133,31 +134,61 @@ it('a full disk at any stage leaves an index that holds, and nothing unfinished'
   for (const path of [from, site, folder]) rmSync(path, { recursive: true });
 });
 
-it('an interrupted upload leaves the index that was there, and nothing else', async () => {
+it('an upload that is killed, and one that is interrupted, leave the index that was there, and are gone on with', async () => {
   resultOf(await desk.run([...words('stopped'), '--json'], { env: server.env }));
   const before = server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`]);
   const noise = desk.file('noise');
-  writeFileSync(noise, randomBytes(20 * 1024 ** 2));
+  writeFileSync(noise, randomBytes(40 * 1024 ** 2));
   const add = ['repo', 'add', repo(), noise, 'noise', '--arch', 'x86_64', '--preset', '0', '--json'];
   resultOf(await desk.run(add));
-  const { child, ended } = desk.start([...words('stopped'), '--no-page', '--json'], { env: server.env });
-  await untilUploading('stopped/noise');
-  child.kill('SIGINT');
-  expect(failureOf(await ended).summary).toBe('130 TSB_INTERRUPTED');
-  expect(uploads()).not.toContain('noise');
+
+  const killed = await publishUntil('SIGKILL');
+  expect(killed.signal).toBe('SIGKILL');
+  expect(server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`])).toBe(before);
+
+  const interrupted = await publishUntil('SIGINT');
+  expect(failureOf(interrupted).summary).toBe('130 TSB_INTERRUPTED');
+  expect(interrupted.stderr).toContain('have arrived and stay in the bucket');
   expect(server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`])).toBe(before);
   const left = await litter(desk, ['repo', 'noise', 'key.asc']);
   expect(left.filter((name) => !name.startsWith('sha512/'))).toEqual([]);
+
+  const outcome = await desk.run([...words('stopped'), '--no-page'], { env: server.env });
+  expect(outcome.stdout.toString()).toMatch(/\d+ sent \(4\d MiB, 24 MiB of it by an interrupted run\)/);
+  expect(server.s3cmd(['multipart', `s3://${server.bucket}`])).not.toContain('noise');
+  server.s3cmd(['get', `s3://${server.bucket}/stopped/noise-x86_64.r1.xz`, desk.file('got')]);
+  const sent = readFileSync(join(repo(), 'noise-x86_64.r1.xz'));
+  expect(readFileSync(desk.file('got')).equals(sent)).toBe(true);
 });
 
-/** Waits until an upload in parts has begun. */
-async function untilUploading(prefix: string): Promise<void> {
-  const credentials = { accessKeyId: 'test:writer', secretAccessKey: 'secret' };
-  const { endpoint, bucket } = server;
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  const list = new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix });
-  const look = async () => expect((await client.send(list)).Uploads ?? []).toHaveLength(1);
-  await vi.waitFor(look, { timeout: 60_000, interval: 20 });
+/** Publishes by a server that never answers to the second part; ends the publisher when that is on its way and the others are there. */
+async function publishUntil(signal: NodeJS.Signals): Promise<Outcome> {
+  let isReached = false;
+  await using proxy = await startS3Proxy(server.endpoint, ({ method, url }) => {
+    if (method !== 'PUT' || !url.includes('partNumber=2&')) return 'pass';
+    isReached = true;
+    return 'hang';
+  });
+  const command = ['repo', 'publish', repo(), `s3://${server.bucket}/stopped`, '--endpoint', proxy.endpoint];
+  const { child, ended } = desk.start([...command, '--no-page', '--json'], { env: server.env });
+  await vi.waitFor(() => expect(isReached).toBe(true), { timeout: 60_000 });
+  await untilParts(2);
+  child.kill(signal);
+  return await ended;
 }
 
-const uploads = (): string => server.s3cmd(['multipart', `s3://${server.bucket}`]);
+/** Waits until so many parts of the upload have arrived. */
+async function untilParts(count: number): Promise<void> {
+  const credentials = { accessKeyId: 'test:writer', secretAccessKey: 'secret' };
+  const { endpoint, bucket: Bucket } = server;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const list = new ListMultipartUploadsCommand({ Bucket, Prefix: 'stopped/noise' });
+  const look = async (): Promise<void> => {
+    const { Uploads = [] } = await client.send(list);
+    const [{ Key, UploadId } = {}] = Uploads;
+    expect(Key).toBeDefined();
+    const { Parts } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));
+    expect(Parts).toHaveLength(count);
+  };
+  await vi.waitFor(look, { timeout: 60_000, interval: 50 });
+}

@@ -78,12 +78,14 @@ export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
     return summary;
   }
 
-  private async show({ target, sent, sentBytes, unchanged, removed, dryRun }: PublishSummary): Promise<void> {
+  private async show(summary: PublishSummary): Promise<void> {
+    const { target, sent, sentBytes, resumedBytes, unchanged, removed, dryRun } = summary;
     const { formatSize } = await import('../../io/format-size.js');
     const { printable } = await import('../../io/printable.js');
     for (const name of sent) this.log(printable(`${dryRun ? 'Would send' : 'Sent'} ${name}`));
     for (const name of removed) this.log(printable(`${dryRun ? 'Would remove' : 'Removed'} ${name}`));
-    const size = formatSize(sentBytes);
+    const resumed = resumedBytes > 0 ? `, ${formatSize(resumedBytes)} of it by an interrupted run` : '';
+    const size = `${formatSize(sentBytes)}${resumed}`;
     this.log(
       printable(
         `${target}: ${sent.length} sent (${size}), ${unchanged} unchanged, ${removed.length} removed`,

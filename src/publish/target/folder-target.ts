@@ -8,6 +8,7 @@ import { writeError } from '../../io/free-space.js';
 import { startHash } from '../../io/hash-content.js';
 import { withLock } from '../../io/lock-file.js';
 import { sweepTempFiles, tempName } from '../../io/temp-name.js';
+import { assertFormer } from './former-index.js';
 import { assertUnchanged, hashFile } from './hash-file.js';
 import type { PublishTarget, PublishedFile, TargetOptions } from './publish-target.js';
 
@@ -15,6 +16,7 @@ const PIECE = 1024 * 1024;
 
 /** The folder `dir` as a target; it is made when something is put there. Files are compared by their content. */
 export function folderTarget(dir: string): PublishTarget {
+  const readText: PublishTarget['readText'] = (name) => readIfPresent(join(dir, name));
   return {
     name: dir,
     async missing(files, options) {
@@ -33,7 +35,12 @@ export function folderTarget(dir: string): PublishTarget {
         throw error;
       }
     },
-    readText: (name) => readIfPresent(join(dir, name)),
+    readText,
+    async replace(index, options) {
+      await assertFormer({ name: dir, readText }, index.name, options);
+      await copyIntoPlace(index, join(dir, index.name), options);
+    },
+    sweep: () => sweepTemporary(dir),
     async remove(names) {
       for (const name of names) await rm(join(dir, name), { force: true });
     },
@@ -41,10 +48,7 @@ export function folderTarget(dir: string): PublishTarget {
       await mkdir(dir, { recursive: true }).catch((error: unknown) => {
         throw writeError(dir, error);
       });
-      return withLock(lockPath(dir), { signal }, async () => {
-        await sweepTemporary(dir);
-        return action();
-      });
+      return withLock(lockPath(dir), { signal }, action);
     },
   };
 }

@@ -7,7 +7,8 @@ import { INDEX_FILE, lockPath } from '../../index-repo/publish-folder.js';
 import { withLock } from '../../io/lock-file.js';
 import type { Progress } from '../../progress.js';
 import { type CatalogueRequest, PAGE_FILE, writeCatalogue } from '../catalogue/write-catalogue.js';
-import type { PublishTarget, PublishedFile } from './publish-target.js';
+import type { FormerIndex } from './former-index.js';
+import type { PublishTarget, PublishedFile, TargetOptions } from './publish-target.js';
 import { type VerifiedRepository, smallFile, verifyForPublishing } from './published-files.js';
 
 /** A repository to put somewhere. */
@@ -34,6 +35,8 @@ export interface PublishSummary {
   /** In the order in which they were sent. */
   readonly sent: readonly string[];
   readonly sentBytes: number;
+  /** How many of them were there already, of a publisher that was interrupted. */
+  readonly resumedBytes: number;
   readonly unchanged: number;
   readonly removed: readonly string[];
   readonly dryRun: boolean;
@@ -97,8 +100,11 @@ async function transfer(
   const removed = remove
     ? (await target.list({ signal })).filter((name) => TEMPLATE_FILE.test(name) && !kept.has(name))
     : [];
+  let resumedBytes = 0;
   if (!dryRun) {
-    await sendInStages(sending, { ...request, former });
+    await target.sweep(sending, { signal });
+    const onResumed = (bytes: number): void => void (resumedBytes += bytes);
+    await sendInStages(sending, { ...request, former, onResumed });
     await target.remove(removed, { signal });
     await assertArrived(target, files, signal);
   }
@@ -106,42 +112,30 @@ async function transfer(
   const unchanged = files.length - sent.length;
   return {
     ...{ target: target.name, fingerprint, templates: entries.length },
-    ...{ sent, sentBytes, unchanged, removed, dryRun },
+    ...{ sent, sentBytes, resumedBytes, unchanged, removed, dryRun },
   };
 }
 
 /** Templates and block maps; then the page, keys and other indexes; then the index, when all it names is there. */
 async function sendInStages(
   files: readonly PublishedFile[],
-  { target, former, progress, signal }: PublishRequest & { readonly former: string | undefined },
+  request: PublishRequest & FormerIndex & Pick<TargetOptions, 'onResumed'>,
 ): Promise<void> {
+  const { target, former, onResumed, progress, signal } = request;
   const total = files.reduce((sum, { size }) => sum + size, 0);
   using step = progress.step(`Sending to ${target.name}`, total);
-  const options = { signal, onProgress: (bytes: number): void => step.advance(bytes) };
+  const options = {
+    ...{ signal, onResumed, warn: (message: string): void => progress.warn(message) },
+    onProgress: (bytes: number): void => step.advance(bytes),
+  };
   const stageOf = ({ name }: PublishedFile): number =>
     name === INDEX_FILE ? 2 : /^(?:index-[0-9a-f]{16}\.asc|key\.asc|index\.html)$/.test(name) ? 1 : 0;
-  for (const stage of [0, 1, 2]) {
+  for (const stage of [0, 1]) {
     const sending = files.filter((file) => stageOf(file) === stage);
-    if (sending.length === 0) continue;
-    if (stage === 2) await assertStillThere(target, former, signal);
-    await target.send(sending, options);
+    if (sending.length > 0) await target.send(sending, options);
   }
-}
-
-/** Refuses to replace the index of another publisher, who was faster. @throws TSB_CONTENT_CHANGED */
-async function assertStillThere(
-  target: PublishTarget,
-  former: string | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  if ((await target.readText(INDEX_FILE, { signal })) === former) return;
-  throw new TsbuilderError(
-    'TSB_CONTENT_CHANGED',
-    `${target.name}: another publisher has put its index there`,
-    {
-      hint: 'That one holds now. See that it is of the same repository, then run the command again.',
-    },
-  );
+  for (const index of files.filter((file) => stageOf(file) === 2))
+    await target.replace(index, { ...options, former });
 }
 
 /** Reads the index back: what users get is what was verified. @throws TSB_CONTENT_CHANGED */

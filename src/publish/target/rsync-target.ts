@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { type ExecResult, exec } from '../../io/exec.js';
 import { makeTemporaryFolder } from '../../io/temporary-folder.js';
+import { assertFormer } from './former-index.js';
 import type { PublishTarget, PublishedFile } from './publish-target.js';
 
 /** Some files could not be transferred: what rsync says when the one asked for is not there, as well as for other faults. */
@@ -21,6 +22,12 @@ export function rsyncTarget(dir: string, remote: string): PublishTarget {
     const args = [...SEND, ...more, '--', `${dir}/`, target];
     return rsync(args, { input: listOf(files.map(({ name }) => name)), signal });
   };
+  const send: PublishTarget['send'] = async (files, { onProgress, signal }) => {
+    if (files.length === 0) return;
+    await transfer(files, ['--ignore-times'], signal);
+    onProgress?.(files.reduce((sum, { size }) => sum + size, 0));
+  };
+  const readText: PublishTarget['readText'] = (name, { signal }) => fetchText(`${target}${name}`, signal);
   return {
     name: remote,
     async missing(files, { signal }) {
@@ -33,13 +40,15 @@ export function rsyncTarget(dir: string, remote: string): PublishTarget {
       }
       return found;
     },
-    async send(files, { onProgress, signal }) {
-      if (files.length === 0) return;
-      await transfer(files, ['--ignore-times'], signal);
-      onProgress?.(files.reduce((sum, { size }) => sum + size, 0));
+    send,
+    async replace(index, options) {
+      await assertFormer({ name: remote, readText }, index.name, options);
+      await send([index], options);
     },
+    // rsync itself takes away its temporary file when it is interrupted.
+    sweep: () => Promise.resolve(),
     list: ({ signal }) => listFolder(target, signal),
-    readText: (name, { signal }) => fetchText(`${target}${name}`, signal),
+    readText,
     remove: (names, { signal }) => removeFrom(target, names, signal),
     exclusively: (action) => action(),
   };

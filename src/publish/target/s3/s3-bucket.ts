@@ -22,7 +22,7 @@ export interface S3Bucket extends S3Location {
   readonly client: S3Client;
   readonly sdk: Sdk;
   /** What went wrong with a request, by its code: see `s3Error`. */
-  failure(error: unknown): unknown;
+  readonly failure: (error: unknown) => unknown;
   /** Awaits the answer to a request. @throws what `failure` makes of what went wrong */
   ask<T>(request: Promise<T>): Promise<T>;
 }

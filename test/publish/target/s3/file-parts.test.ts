@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { partsOf } from '../../../../src/publish/target/s3/s3-upload.js';
+import { partsOf } from '../../../../src/publish/target/s3/file-parts.js';
 
 const MIB = 1024 ** 2;
 
