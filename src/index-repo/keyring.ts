@@ -8,8 +8,7 @@ const ARMOUR =
   /-----BEGIN PGP (?:PUBLIC|PRIVATE) KEY BLOCK-----[\s\S]*?-----END PGP (?:PUBLIC|PRIVATE) KEY BLOCK-----/g;
 
 /**
- * Reads every key of a key file: one or several armoured blocks, one or several keys in each, or binary. Copies of one
- * key are merged, so that a revocation in any of them counts. Secret parts are dropped.
+ * Reads every key of a key file, as `readAllKeys`. Copies of one key are merged, so that a revocation in any of them counts. Secret parts are dropped.
  *
  * @param name path or URL, for messages
  * @throws TSB_KEY_INVALID when there is no key in it, or one that cannot be read
@@ -28,7 +27,8 @@ export async function readKeyring(data: Uint8Array, name: string): Promise<Publi
   });
 }
 
-async function readAllKeys(data: Uint8Array): Promise<Key[]> {
+/** Every key in `data`: one or several armoured blocks, one or several keys in each, or binary. @throws the library's error when one cannot be read */
+export async function readAllKeys(data: Uint8Array): Promise<Key[]> {
   const { readKeys } = await import('openpgp');
   if (data.length === 0) return [];
   // The first byte of a binary packet has its high bit set (RFC 9580 section 4.2); armour is ASCII.

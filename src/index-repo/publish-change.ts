@@ -6,11 +6,12 @@ import { type IndexSection, formatIndex } from './publish-entry.js';
 import {
   INDEX_FILE,
   lockPath,
+  putIndexes,
   readIfPresent,
   readPresentIndex,
   readRepositoryKeys,
   removeOtherIndexes,
-  writeIndexes,
+  signIndexes,
   writeRepositoryKeys,
 } from './publish-folder.js';
 import { type IndexSigner, publicKeysOf } from './publish-signer.js';
@@ -65,10 +66,10 @@ export async function changeRepository<T>(
     try {
       const { change, result } = await edit(sections);
       signal?.throwIfAborted();
-      const text = checkedText(change.sections);
+      const indexes = await signIndexes(dir, checkedText(change.sections), { ...publisher, signal });
       // At no moment is there an index that no key of the key file has signed.
       await writeRepositoryKeys(dir, [...keysNotIn(formerKeys, keys), ...formerKeys]);
-      await writeIndexes(dir, text, { ...publisher, signal });
+      await putIndexes(dir, indexes);
       await writeRepositoryKeys(dir, keys);
       await removeOtherIndexes(dir, signers);
       const spared = change.spare ?? [];

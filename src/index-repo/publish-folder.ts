@@ -99,20 +99,25 @@ async function signedAt(data: Uint8Array): Promise<Date> {
   return new Date(Math.max(0, ...times));
 }
 
+/** An index that is signed, and the name that it gets. */
+export interface SignedIndex {
+  readonly name: string;
+  readonly data: string;
+}
+
 /**
- * Signs `text` and puts it in place of the indexes of the repository: `index.asc`, by the last of `signers`, comes last. Each is
- * replaced at once.
+ * The indexes of the repository with `text`, each signed: `index.asc`, by the last of `signers`, is the last.
  *
- * @throws TSB_SIGNATURE_* when it would not be accepted by readers, TSB_KEY_INVALID, and system errors
+ * @throws TSB_SIGNATURE_* when one would not be accepted by readers, and what a signer throws
  */
-export async function writeIndexes(
+export async function signIndexes(
   dir: string,
   text: string,
   options: SignOptions & { readonly signers: readonly IndexSigner[] },
-): Promise<void> {
+): Promise<readonly SignedIndex[]> {
   const { signers } = options;
   const present = await readdir(dir);
-  const signed: { name: string; data: string }[] = [];
+  const signed: SignedIndex[] = [];
   for (const signer of signers) {
     const own = indexOfKey(signer.fingerprint);
     const isMain = signer === signers.at(-1);
@@ -120,7 +125,12 @@ export async function writeIndexes(
     if (!isMain || present.includes(own)) signed.push({ name: own, data });
     if (isMain) signed.push({ name: INDEX_FILE, data });
   }
-  for (const { name, data } of signed) await writeDurably(join(dir, name), data, 0o644);
+  return signed;
+}
+
+/** Puts indexes in place, in their order; each is replaced at once. @throws TSB_NO_SPACE, TSB_OUTPUT_UNUSABLE, TSB_IO */
+export async function putIndexes(dir: string, indexes: readonly SignedIndex[]): Promise<void> {
+  for (const { name, data } of indexes) await writeDurably(join(dir, name), data, 0o644);
 }
 
 /** Takes away the indexes of keys that are not of the repository any more: nobody would bring them up to date. */

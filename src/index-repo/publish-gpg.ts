@@ -28,7 +28,7 @@ export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<
   const listed = await gpg(['--with-colons', '--list-secret-keys', '--', id], { signal, okStatus: [0, 2] });
   const fingerprints = [...listed.stdout.matchAll(/^sec:.*\n(?:fpr|fp2):(?:[^:]*:){8}([0-9A-F]{40,64}):/gm)];
   const fingerprint = fingerprints[0]?.[1];
-  if (fingerprint === undefined) return undefined;
+  if (fingerprint === undefined) return assertUnknown(id, listed.stderr);
   if (fingerprints.length > 1) {
     const found = fingerprints.map((match) => match[1]).join(', ');
     throw new TsbuilderError('TSB_KEY_INVALID', `gpg: several secret keys are called ${id}: ${found}`, {
@@ -39,19 +39,30 @@ export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<
   const publicKey = (await gpg(exported, { signal })).stdout;
   const [key] = await readKeyring(Buffer.from(publicKey), `gpg --export ${fingerprint}`);
   if (key) await assertSigns(key, 'gpg');
+  // With a `!` behind it, that very subkey is meant.
+  const user = id.endsWith('!') ? id : fingerprint;
   const sign: IndexSigner['sign'] = (text, { expiresMs, signal: stop }) =>
-    clearsign(text, { ...options, fingerprint, expiresMs, signal: stop });
+    clearsign(text, { ...options, user, expiresMs, signal: stop });
   // That the passphrase is wrong is better known before any work than after it.
   if (options.passphraseFile !== undefined || options.passphraseText !== undefined)
     await sign('', { expiresMs: undefined, signal });
   return { fingerprint, publicKey, keptIn: 'gpg', sign };
 }
 
+/** Returns undefined where GnuPG has no other reason to tell of no key than that there is none. */
+function assertUnknown(id: string, stderr: string): undefined {
+  const said = /^gpg: (?:Fatal: |keyblock resource |can't connect |no gpg-agent ).*$/m.exec(stderr)?.[0];
+  if (said === undefined) return undefined;
+  throw new TsbuilderError('TSB_TOOL_FAILED', `gpg did not find the secret key ${id}: ${said}`, {
+    hint: 'Its folder is $GNUPGHOME, else ~/.gnupg.',
+  });
+}
+
 async function clearsign(
   text: string,
-  options: GpgOptions & { fingerprint: string; expiresMs: number | undefined },
+  options: GpgOptions & { user: string; expiresMs: number | undefined },
 ): Promise<string> {
-  const { fingerprint, expiresMs, passphraseFile, passphraseText, signal } = options;
+  const { user, expiresMs, passphraseFile, passphraseText, signal } = options;
   const expiry = expiresMs === undefined ? '0' : `seconds=${Math.ceil(expiresMs / 1000)}`;
   await using folder = await openScratchFolder('sign');
   const path = join(folder.path, 'index');
@@ -65,31 +76,27 @@ async function clearsign(
   const args = [
     ...['--status-fd', '2', '--digest-algo', 'SHA512', '--default-sig-expire', expiry],
     ...passphrase,
-    ...['--local-user', fingerprint, '--output', '-', '--clearsign', '--', path],
+    ...['--local-user', user, '--output', '-', '--clearsign', '--', path],
   ];
   const { status, stdout, stderr } = await gpg(args, { input, signal, okStatus: [0, 2] });
   if (status === 0 && /^\[GNUPG:\] SIG_CREATED C /m.test(stderr)) return stdout;
-  throw notSigned(fingerprint, stderr);
+  throw notSigned(user, stderr);
 }
 
 /** The codes of libgpg-error are the lower 16 bits of what GnuPG tells. */
 const BAD_PASSPHRASE = 11;
 
-function notSigned(fingerprint: string, stderr: string): TsbuilderError {
+function notSigned(user: string, stderr: string): TsbuilderError {
   const failure = /^\[GNUPG:\] FAILURE sign (\d+)$/m.exec(stderr)?.[1];
   if (failure !== undefined && (Number(failure) & 0xffff) === BAD_PASSPHRASE)
     return new TsbuilderError(
       'TSB_KEY_INVALID',
-      `gpg key ${fingerprint}: cannot be used to sign: the passphrase is wrong`,
+      `gpg key ${user}: cannot be used to sign: the passphrase is wrong`,
     );
   const said = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('[GNUPG:]'));
-  return new TsbuilderError(
-    'TSB_TOOL_FAILED',
-    `gpg did not sign with key ${fingerprint}: ${said.join('; ')}`,
-    {
-      hint: 'Where its agent cannot ask for the passphrase: --passphrase-file FILE, or TSBUILDER_PASSPHRASE.',
-    },
-  );
+  return new TsbuilderError('TSB_TOOL_FAILED', `gpg did not sign with key ${user}: ${said.join('; ')}`, {
+    hint: 'Where its agent cannot ask for the passphrase: --passphrase-file FILE, or TSBUILDER_PASSPHRASE.',
+  });
 }
 
 function gpg(args: readonly string[], options: ExecOptions): Promise<ExecResult> {

@@ -1,8 +1,12 @@
-import { readFile } from 'node:fs/promises';
-import type { PrivateKey } from 'openpgp';
+import type { PrivateKey, SecretKeyPacket } from 'openpgp';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
+import { readBounded } from '../io/read-bounded.js';
+import { MAX_KEY_BYTES, readAllKeys } from './keyring.js';
 import { clearsignText } from './publish-clearsign.js';
 import { type IndexSigner, assertSigns } from './publish-signer.js';
+import { signaturePolicy } from './signature-policy.js';
+
+const EXPORT = 'Export one with: gpg --armor --export-secret-keys FINGERPRINT';
 
 /** A key that was just made: its secret half is armoured and has no passphrase. */
 export interface NewKey {
@@ -48,6 +52,7 @@ export async function openKeyFile(
   if (!data) return undefined;
   const locked = await parseSecretKey(data, path);
   await assertSigns(locked.toPublic(), path);
+  await assertPresent(locked, path);
   const key = locked.isDecrypted() ? locked : await unlock(locked, path, options);
   return {
     fingerprint: fingerprintOf(key),
@@ -59,26 +64,39 @@ export async function openKeyFile(
 
 async function readKeyFile(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path);
+    const data = await readBounded(path, MAX_KEY_BYTES);
+    if (data) return data;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw keyInvalid(path, messageOf(error), { cause: error });
   }
+  throw keyInvalid(path, `it has more than ${MAX_KEY_BYTES} bytes`, { hint: EXPORT });
 }
 
 async function parseSecretKey(data: Buffer, path: string): Promise<PrivateKey> {
-  const { readPrivateKeys } = await import('openpgp');
-  const isBinary = (data[0] ?? 0) >= 0x80;
-  try {
-    const keys = await (isBinary
-      ? readPrivateKeys({ binaryKeys: data })
-      : readPrivateKeys({ armoredKeys: data.toString('latin1') }));
-    if (keys[0] && keys.length === 1) return keys[0];
-    throw new Error(`it holds ${keys.length} secret keys, not one`);
-  } catch (error) {
-    const hint = 'Export one with: gpg --armor --export-secret-keys FINGERPRINT';
-    throw keyInvalid(path, messageOf(error), { hint, cause: error });
-  }
+  const keys = await readAllKeys(data).catch((error: unknown) => {
+    throw keyInvalid(path, messageOf(error), { hint: EXPORT, cause: error });
+  });
+  const secret = new Map(keys.filter((key) => key.isPrivate()).map((key) => [key.getFingerprint(), key]));
+  const [key] = secret.values();
+  if (key && secret.size === 1) return key;
+  throw keyInvalid(
+    path,
+    `it holds ${secret.size === 0 ? 'no secret key' : `${secret.size} secret keys, not one`}`,
+    {
+      hint: EXPORT,
+    },
+  );
+}
+
+/** Refuses a key whose secret half is elsewhere: what GnuPG exports of a key on a card, or of subkeys without their primary key. */
+async function assertPresent(key: PrivateKey, path: string): Promise<void> {
+  const { config } = await signaturePolicy();
+  const { keyPacket } = (await key.getSigningKey(undefined, new Date(), undefined, config)) as PrivateKey;
+  if (!(keyPacket as SecretKeyPacket).isMissingSecretKeyMaterial()) return;
+  throw keyInvalid(path, 'its secret half is not in the file, but on a card or left out', {
+    hint: 'Where GnuPG can sign with it: --gpg-key ID.',
+  });
 }
 
 async function unlock(key: PrivateKey, path: string, { passphrase }: KeyFileOptions): Promise<PrivateKey> {

@@ -46,6 +46,9 @@ export async function publicKeysOf(signers: readonly IndexSigner[]): Promise<Pub
   return keyrings.flat();
 }
 
+const OTHER_KEYS =
+  'Sign with a key for signing: Ed25519, NIST P-256, P-384 or P-521, or RSA of 2048 bits and more.';
+
 /**
  * Refuses a key whose signatures no reader would accept.
  *
@@ -59,6 +62,9 @@ export async function assertSigns(key: PublicKey, name: string): Promise<void> {
     const details = { fingerprint };
     throw new TsbuilderError('TSB_KEY_INVALID', `${name}: key ${fingerprint} ${why}`, { hint, details });
   };
+  const { curve } = key.getAlgorithmInfo();
+  if (curve?.startsWith('brainpool'))
+    refuse(`is on the curve ${curve}, whose signatures cannot be verified here`, OTHER_KEYS);
   if (await key.isRevoked(undefined, undefined, new Date(), config))
     refuse('is revoked', 'Sign with another key.');
   const expiry = await key.getExpirationTime(undefined, config);
@@ -67,9 +73,6 @@ export async function assertSigns(key: PublicKey, name: string): Promise<void> {
     refuse(`expired on ${day}`, 'Extend it (gpg --quick-set-expire), or sign with another key.');
   }
   await key.getSigningKey(undefined, new Date(), undefined, config).catch((error: unknown) => {
-    refuse(
-      `cannot sign: ${messageOf(error)}`,
-      'It must be able to sign, and be no DSA key nor RSA below 2048 bits.',
-    );
+    refuse(`cannot sign: ${messageOf(error)}`, OTHER_KEYS);
   });
 }

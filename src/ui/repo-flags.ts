@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { TsbuilderError } from '../errors.js';
 import { durationFlag, parseDuration } from '../flags.js';
+import type { Progress } from '../progress.js';
 import type { SignerRequest } from '../publish/repo/open-signers.js';
 import { passphraseFrom } from './passphrase.js';
 
@@ -57,8 +58,9 @@ export function signerRequest(
     readonly key: string[] | undefined;
     readonly 'gpg-key': string[] | undefined;
     readonly 'passphrase-file': string | undefined;
+    readonly expires: number | undefined;
   },
-  signal: AbortSignal,
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): SignerRequest {
   const passphraseFile = flags['passphrase-file'];
   return {
@@ -67,6 +69,8 @@ export function signerRequest(
     passphraseFile,
     passphraseText: process.env['TSBUILDER_PASSPHRASE'],
     passphrase: passphraseFrom(passphraseFile, signal),
+    expiresMs: flags.expires,
+    warn: (message) => progress.warn(message),
     signal,
   };
 }

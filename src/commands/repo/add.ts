@@ -75,7 +75,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     const { encodeJobs } = await import('../../io/native.js');
     const { args, flags, progress, signal } = this;
     const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, reuse, alias: aliases } = flags;
-    const signers = await repositorySigners(args.dir, signerRequest(flags, signal));
+    const signers = await repositorySigners(args.dir, signerRequest(flags, this));
     const notes = flags.notes === undefined ? undefined : await readNotes(flags.notes);
     const result = await addDisk({
       publisher: { dir: args.dir, signers, keep: flags.keep, expiresMs: flags.expires },

@@ -24,12 +24,11 @@ export default class RepoInit extends BaseCommand<typeof RepoInit> {
 
   protected override async execute(): Promise<unknown> {
     const { initRepository } = await import('../../publish/repo/init-repository.js');
-    const { args, flags, signal } = this;
+    const { args, flags } = this;
     const result = await initRepository({
-      ...signerRequest(flags, signal),
+      ...signerRequest(flags, this),
       dir: args.dir,
       userId: flags.name,
-      expiresMs: flags.expires,
     });
     if (!flags.quiet) {
       this.log(`${result.index}: signed by ${result.fingerprint}`);

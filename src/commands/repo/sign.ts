@@ -36,7 +36,7 @@ export default class RepoSign extends BaseCommand<typeof RepoSign> {
     const { changedSigners } = await import('../../publish/repo/rotate-keys.js');
     const { indexOfKey } = await import('../../index-repo/publish-folder.js');
     const { args, flags, signal } = this;
-    const request = signerRequest(flags, signal);
+    const request = signerRequest(flags, this);
     const change = { newKey: flags['new-key'], retire: flags.retire };
     const { signers, formerKeys } = await changedSigners(args.dir, change, request);
     const publisher = { dir: args.dir, keep: flags.keep, expiresMs: flags.expires };

@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TsbuilderError } from '../../errors.js';
@@ -16,7 +16,6 @@ export interface InitRequest extends SignerRequest {
   readonly dir: string;
   /** User ID of the key that is made. Default: the folder's name. */
   readonly userId?: string | undefined;
-  readonly expiresMs?: number | undefined;
 }
 
 /** A repository that was begun. */
@@ -46,13 +45,19 @@ export async function initRepository(request: InitRequest): Promise<InitResult> 
   if (named.length > 1)
     throw new TsbuilderError('TSB_USAGE', 'a repository begins with one key, not with several');
   const signer = named[0] ?? (await newSigner(request.userId ?? basename(dir)));
-  await mkdir(dir, { recursive: true, mode: 0o755 });
+  const made = await mkdir(dir, { recursive: true, mode: 0o755 });
   const publisher = { dir, signers: [signer], keep: 1, expiresMs: request.expiresMs };
-  await changeRepository(
-    publisher,
-    (sections) => Promise.resolve({ change: { sections }, result: undefined }),
-    request.signal,
-  );
+  try {
+    await changeRepository(
+      publisher,
+      (sections) => Promise.resolve({ change: { sections }, result: undefined }),
+      request.signal,
+    );
+  } catch (error) {
+    // A folder that was there already may hold other things.
+    if (made !== undefined) await rmdir(dir).catch(() => undefined);
+    throw error;
+  }
   const { fingerprint, keptIn } = signer;
   const publicKey = join(dir, KEY_FILE);
   const conf = formatConf(basename(dir), { index, publicKey });

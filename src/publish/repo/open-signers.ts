@@ -5,6 +5,7 @@ import { openGpgKey } from '../../index-repo/publish-gpg.js';
 import { openKeyFile } from '../../index-repo/publish-key.js';
 import type { IndexSigner } from '../../index-repo/publish-signer.js';
 import { dataFolder } from '../../index-repo/user-folders.js';
+import { cautionsOf } from './signer-cautions.js';
 
 /** Which keys sign a repository. */
 export interface SignerRequest {
@@ -18,6 +19,10 @@ export interface SignerRequest {
   readonly passphraseText?: string | undefined;
   /** The passphrase of the key file at a path. */
   readonly passphrase: (path: string) => Promise<string>;
+  /** How long signatures are to hold, in milliseconds, where that is limited. */
+  readonly expiresMs?: number | undefined;
+  /** Told what should be known of a key that is used. */
+  readonly warn?: ((message: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +44,12 @@ export async function namedSigners(request: SignerRequest): Promise<IndexSigner[
     signers.push(
       (await openGpgKey(id, request)) ?? missing(`gpg key ${id}`, 'GnuPG has no secret key of that name'),
     );
+  for (const signer of signers) await tellCautions(signer, request);
   return signers;
+}
+
+async function tellCautions(signer: IndexSigner, { expiresMs, warn }: SignerRequest): Promise<void> {
+  if (warn) for (const caution of await cautionsOf(signer, expiresMs)) warn(caution);
 }
 
 /**
@@ -80,6 +90,7 @@ export async function repositorySigners(
 async function keptSigner(fingerprint: string, request: SignerRequest): Promise<IndexSigner> {
   const path = keptKeyPath(fingerprint);
   const kept = (await openKeyFile(path, request)) ?? (await inGpg(fingerprint, request));
+  if (kept) await tellCautions(kept, request);
   return kept ?? missing(`key ${fingerprint}`, `its secret half is neither in ${path} nor in GnuPG`);
 }
 
@@ -87,7 +98,7 @@ async function inGpg(fingerprint: string, request: SignerRequest): Promise<Index
   try {
     return await openGpgKey(fingerprint, request);
   } catch (error) {
-    if (error instanceof TsbuilderError && error.code === 'TSB_TOOL_MISSING') return undefined;
+    if (error instanceof TsbuilderError && /^TSB_TOOL_/.test(error.code)) return undefined;
     throw error;
   }
 }
