@@ -28,7 +28,10 @@ export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<
   const listed = await gpg(['--with-colons', '--list-secret-keys', '--', id], { signal, okStatus: [0, 2] });
   const fingerprints = [...listed.stdout.matchAll(/^sec:.*\n(?:fpr|fp2):(?:[^:]*:){8}([0-9A-F]{40,64}):/gm)];
   const fingerprint = fingerprints[0]?.[1];
-  if (fingerprint === undefined) return assertUnknown(id, listed.stderr);
+  if (fingerprint === undefined) {
+    assertUnknown(id, listed.stderr);
+    return undefined;
+  }
   if (fingerprints.length > 1) {
     const found = fingerprints.map((match) => match[1]).join(', ');
     throw new TsbuilderError('TSB_KEY_INVALID', `gpg: several secret keys are called ${id}: ${found}`, {
@@ -49,10 +52,10 @@ export async function openGpgKey(id: string, options: GpgOptions = {}): Promise<
   return { fingerprint, publicKey, keptIn: 'gpg', sign };
 }
 
-/** Returns undefined where GnuPG has no other reason to tell of no key than that there is none. */
-function assertUnknown(id: string, stderr: string): undefined {
+/** Passes when GnuPG told of no key because there is none. */
+function assertUnknown(id: string, stderr: string): void {
   const said = /^gpg: (?:Fatal: |keyblock resource |can't connect |no gpg-agent ).*$/m.exec(stderr)?.[0];
-  if (said === undefined) return undefined;
+  if (said === undefined) return;
   throw new TsbuilderError('TSB_TOOL_FAILED', `gpg did not find the secret key ${id}: ${said}`, {
     hint: 'Its folder is $GNUPGHOME, else ~/.gnupg.',
   });
