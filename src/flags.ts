@@ -80,6 +80,15 @@ export const jobsFlag = Flags.integer({
   description: 'decode N blocks at once (default: one more than CPUs)',
 });
 
+/** `--jobs N`: how many blocks are packed at once. */
+export const packJobsFlag = Flags.integer({
+  helpValue: 'N',
+  min: 1,
+  max: 256,
+  aliases: ['threads'],
+  description: 'pack N blocks at once (default: one per CPU, fewer where memory is short)',
+});
+
 const XZ_CHECKS = ['none', 'crc32', 'crc64', 'sha256'] as const satisfies readonly XzCheck[];
 
 /** `--check`: what each block of an xz file that is made is checked by. */

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
+import { packJobsFlag, resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
 
 const DEFAULT_BLOCK = 16 * 1024 ** 2;
 
@@ -40,13 +40,7 @@ export default class Pack extends BaseCommand<typeof Pack> {
       default: true,
       description: 'decode the new file and compare it before it appears',
     }),
-    jobs: Flags.integer({
-      helpValue: 'N',
-      min: 1,
-      max: 256,
-      aliases: ['threads'],
-      description: 'pack N blocks at once (default: one per CPU, fewer where memory is short)',
-    }),
+    jobs: packJobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
   };
 

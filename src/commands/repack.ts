@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../base-command.js';
-import { jobsFlag, resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
+import { packJobsFlag, resolveSize, sizeFlag, xzCheckFlag } from '../flags.js';
 
 const DEFAULT_BLOCK = 16 * 1024 ** 2;
 
@@ -30,7 +30,7 @@ export default class Repack extends BaseCommand<typeof Repack> {
       default: true,
       description: 'decode the new file and compare it before it appears',
     }),
-    jobs: jobsFlag,
+    jobs: packJobsFlag,
     force: Flags.boolean({ char: 'f', description: 'replace an existing output file' }),
   };
 

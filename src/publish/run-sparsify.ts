@@ -76,7 +76,7 @@ export async function runSparsify(request: SparsifyRequest): Promise<SparsifyRes
   const kind = await imageKind(path, { signal });
   await assertFormat(request.format ?? kind.format);
   if (request.inPlace && place.kind === 'device') await assertDiscards(path, kind);
-  await using lock = await claimDisk(path);
+  await using lock = await claimDisk(path, request.inPlace && !request.dryRun ? 'replace' : 'read');
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
   const known = await surveyDisk(content.disk, { ignore, signal });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockDisk } from '../../src/io/disk-lock.js';
 import { silentProgress } from '../../src/progress.js';
 import { type PackRequest, runPack } from '../../src/publish/run-pack.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
@@ -111,6 +112,15 @@ describe('runPack', () => {
       code: 'TSB_USAGE',
     });
     expect((await readdir(folder.path)).sort()).toEqual(['disk', 'image', 'in.xz', 'over']);
+  });
+
+  it('packs a disk that others read too, but none that one writes to', async () => {
+    {
+      await using _ = await lockDisk(file('disk'), 'read');
+      await runPack(request());
+    }
+    await using _ = await lockDisk(file('disk'), 'write');
+    await expect(runPack(request({ force: true }))).rejects.toMatchObject({ code: 'TSB_LOCKED' });
   });
 
   it('notices that the disk was written to, and leaves nothing', async () => {

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'n
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { lockDisk } from '../../src/io/disk-lock.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import * as libc from '../../src/io/libc.js';
 import { silentProgress } from '../../src/progress.js';
@@ -148,6 +149,24 @@ describe('runSparsify', () => {
       freeRanges: [],
     });
     expect(of('p6')).toMatchObject({ left: 'a hibernated system', freeRanges: [] });
+  });
+
+  it('reads a disk that others read too for a copy, but does not change it under them', async () => {
+    await using folder = await scratchFolder();
+    const disk = makeFullDisk(folder.path);
+    const output = join(folder.path, 'copy.img');
+    {
+      await using _ = await lockDisk(disk, 'read');
+      await runSparsify(request(disk, { output }));
+      await runSparsify(request(disk, { inPlace: true, dryRun: true }));
+      await expect(runSparsify(request(disk, { inPlace: true }))).rejects.toMatchObject({
+        code: 'TSB_LOCKED',
+      });
+    }
+    await using _ = await lockDisk(disk, 'write');
+    await expect(runSparsify(request(disk, { output, force: true }))).rejects.toMatchObject({
+      code: 'TSB_LOCKED',
+    });
   });
 
   it('refuses arguments that contradict each other', async () => {

@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../base-command.js';
-import { jobsFlag, resolveSize, sizeFlag } from '../../flags.js';
+import { packJobsFlag, resolveSize, sizeFlag } from '../../flags.js';
 import type { AddResult } from '../../publish/repo/add-template.js';
 import { keepFlag, signerFlags, signerRequest } from '../../ui/repo-flags.js';
 
@@ -63,7 +63,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
       description: 'take packed blocks whose content is the same from the present revision',
     }),
     keep: keepFlag,
-    jobs: jobsFlag,
+    jobs: packJobsFlag,
     'dry-run': Flags.boolean({ description: 'show what would be published, and do nothing' }),
     ...signerFlags,
   };

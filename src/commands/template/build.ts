@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../base-command.js';
 import { LAYOUT_NAMES } from '../../build/template/layout-names.js';
-import { jobsFlag } from '../../flags.js';
+import { packJobsFlag } from '../../flags.js';
 
 export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
   static override summary = 'Make a template from its recipe and add it to the local signed repository.';
@@ -30,7 +30,7 @@ export default class TemplateBuild extends BaseCommand<typeof TemplateBuild> {
       description: "package mirror to use (default: what this machine's apt uses, else the recipe's)",
     }),
     'security-mirror': Flags.string({ helpValue: 'URL', description: 'the same for security updates' }),
-    jobs: jobsFlag,
+    jobs: packJobsFlag,
   };
 
   protected override async execute(): Promise<unknown> {
