@@ -10,5 +10,7 @@ export function formatSize(bytes: number): string {
   }
   const rounded =
     value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1).replace(/\.0$/, '');
+  if (Math.abs(Number(rounded)) === 1024 && unit < UNITS.length - 1)
+    return `${Math.sign(value)} ${UNITS[unit + 1] ?? 'B'}`;
   return `${rounded} ${UNITS[unit] ?? 'B'}`;
 }

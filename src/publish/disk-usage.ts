@@ -31,6 +31,8 @@ export interface RegionUsage {
   readonly packed?: number | undefined;
   /** Why its free space is not known. */
   readonly left?: string | undefined;
+  /** Whether its driver can be asked for it, which `sparsify` does. */
+  readonly driven?: boolean | undefined;
 }
 
 /** A block of an xz file: where it is in the disk, and its size in the file. */
@@ -109,12 +111,19 @@ function usageOf(
     length: totalLength(pieces),
     size: own?.size,
     used: own?.used,
-    free: own?.free,
+    free: own?.size === undefined ? freeOf(pieces) : own.free,
     data: totalLength(overlaps(pieces, data)),
     freeable: totalLength(overlaps(free, data)),
     packed: blocks && Math.round(packedIn(pieces, blocks)),
     left: own?.left,
+    driven: own?.driver === undefined ? undefined : true,
   };
+}
+
+/** What is free of stretches that are no filesystem: each has a number of its own. */
+function freeOf(pieces: readonly DiskRegion[]): number | undefined {
+  const known = pieces.flatMap(({ free }) => free ?? []);
+  return known.length === 0 ? undefined : known.reduce((sum, free) => sum + free, 0);
 }
 
 /** The bytes that `ranges` (ascending, separate) take of the packed file, when each byte of a block takes the same. */

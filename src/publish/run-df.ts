@@ -47,8 +47,14 @@ export interface DfResult {
     /** What is not known to be zero. */
     readonly data: number;
   };
-  /** What making it sparse frees; `exact` is false where the image does not tell all of its zeros. */
-  readonly sparsify: { readonly freeable: number; readonly exact: boolean };
+  /** What making it sparse frees. */
+  readonly sparsify: {
+    readonly freeable: number;
+    /** False where the image does not tell all of its zeros. */
+    readonly exact: boolean;
+    /** Data of filesystems whose drivers are to be asked: what they find free in it comes on top. */
+    readonly driven: number;
+  };
   /** What it takes packed with xz: as it is, or, for an image that is not packed, about that much when sparsified. */
   readonly packing?:
     | {
@@ -76,7 +82,11 @@ export async function runDf(request: DfRequest): Promise<DfResult> {
     table: usage.table,
     regions: usage.regions,
     total: totalOf(usage),
-    sparsify: { freeable: totalLength(overlaps(usage.free, usage.data)), exact: index === undefined },
+    sparsify: {
+      freeable: totalLength(overlaps(usage.free, usage.data)),
+      exact: index === undefined,
+      driven: usage.regions.reduce((sum, { driven, data }) => sum + (driven ? data : 0), 0),
+    },
     packing: await packingOf(usage, request),
   };
   if (map !== undefined && kind !== undefined) {
@@ -148,7 +158,9 @@ function keptOf({ size, free }: DiskUsage): Range[] {
 const SAMPLES = 48;
 const SAMPLE = 128 * 1024;
 /** What xz makes of a disk's data is about this much of what deflate does: its dictionary is larger. */
-const XZ_TO_DEFLATE = 0.8;
+const XZ_TO_DEFLATE = 0.7;
+/** What deflate cannot make smaller than this is packed already, and xz does no better. */
+const INCOMPRESSIBLE = 0.9;
 
 /** How well data packs, by samples that are spread over it evenly. */
 async function sampleRatio(disk: DiskSource, ranges: readonly Range[], signal: AbortSignal): Promise<number> {
@@ -167,7 +179,8 @@ async function sampleRatio(disk: DiskSource, ranges: readonly Range[], signal: A
     const length = Math.min(SAMPLE, range.length - (at - before));
     const data = await disk.read(range.offset + at - before, length, signal);
     read += length;
-    packed += (await deflate(data)).length;
+    const deflated = (await deflate(data)).length;
+    packed += deflated > length * INCOMPRESSIBLE ? Math.min(deflated, length) : deflated * XZ_TO_DEFLATE;
   }
-  return read === 0 ? 0 : (packed / read) * XZ_TO_DEFLATE;
+  return read === 0 ? 0 : packed / read;
 }

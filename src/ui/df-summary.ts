@@ -34,13 +34,17 @@ export function formatDf(result: DfResult, { bytes }: { readonly bytes: boolean 
   }
   const left = result.regions
     .filter((region) => region.left !== undefined && isWorthALine(region))
-    .map(({ name, left: reason }) => printable(`${name}: free space not known: ${reason ?? ''}`));
+    .map(({ name, free, left: reason }) => {
+      const what = free === undefined ? 'free space' : 'places of its free space';
+      return printable(`${name}: ${what} not known: ${reason ?? ''}`);
+    });
+  const more = sparsify.driven > 0 ? `, and what drivers find free in ${show(sparsify.driven)}` : '';
   const most = sparsify.exact ? '' : 'at most ';
   return [
     ...formatTable([heading, ...rows, sums], [3, 4, 5, 6, 7, 8, 9]),
     '',
     ...left,
-    `sparsify frees ${most}${show(sparsify.freeable)} of ${show(total.data)} of data`,
+    `sparsify frees ${most}${show(sparsify.freeable)} of ${show(total.data)} of data${more}`,
     ...packingLines(result, show),
     ...(result.map === undefined ? [] : [`picture: ${printable(result.map)}`]),
   ].join('\n');

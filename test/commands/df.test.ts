@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Config } from '@oclif/core';
@@ -54,6 +55,28 @@ describe('tsbuilder df', () => {
     const qcow2 = join(folder.path, 'disk.qcow2');
     run('qemu-img', ['convert', '-O', 'qcow2', disk, qcow2]);
     expect((await df(qcow2, '--bytes')).text).toContain(String(root?.used));
+  }, 30_000);
+
+  it('sums up the gaps, says what only drivers know, and guesses no gain where there is none', async () => {
+    await using folder = await scratchFolder();
+    const table = 'label: gpt\n1 : start=4096, size=16384\n2 : start=24576, size=32768\n';
+    const disk = makeDisk(join(folder.path, 'disk.img'), 40 * MIB, table);
+    const xfs = join(folder.path, 'xfs');
+    run('truncate', ['-s', '300M', xfs]);
+    run('mkfs.xfs', ['-q', xfs]);
+    patch(disk, 2 * MIB, randomBytes(8 * MIB));
+    patch(disk, 11 * MIB, randomBytes(4096));
+    patch(disk, 30 * MIB, randomBytes(4096));
+    const { result } = await df(disk);
+    const gaps = result.regions.filter(({ name }) => name === 'gap');
+    expect(gaps).toMatchObject([{ freeable: 8192 }]);
+    expect(gaps[0]?.free).toBe(gaps[0]?.length);
+    expect(result.packing?.packed).toBeGreaterThan(7.9 * MIB);
+    expect(result.packing?.packed).toBeLessThanOrEqual(result.total.data);
+    const driven = await df(xfs);
+    expect(driven.result.sparsify.driven).toBe(driven.result.total.data);
+    expect(driven.text).toContain('places of its free space not known: only its driver');
+    expect(driven.text).toMatch(/of data, and what drivers find free in [0-9.]+ [KM]iB$/m);
   }, 30_000);
 
   it('tells what takes how much of an xz file, and reads only ranges of one on a server', async () => {
