@@ -99,6 +99,7 @@ class Lexer {
   }
 
   private accept(line: string): void {
+    if (line.startsWith('\uFEFF')) throw this.error(1, 'a byte order mark');
     const nul = line.indexOf('\0');
     if (nul >= 0) throw this.error(nul + 1, 'a NUL character');
     if (line.length > LIMITS.line)

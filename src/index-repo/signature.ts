@@ -29,8 +29,21 @@ export function decodeText(data: Uint8Array, name: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
   } catch (error) {
-    throw new TsbuilderError('TSB_INDEX_SYNTAX', `${name}: is not UTF-8 text`, { cause: error });
+    const { line, column } = firstForeign(data);
+    throw new TsbuilderError('TSB_INDEX_SYNTAX', `${name}:${line}:${column}: is not UTF-8 text`, {
+      details: { url: name, line, column },
+      cause: error,
+    });
   }
+}
+
+/** Where, counted from 1, the first bytes are that are no UTF-8. */
+function firstForeign(data: Uint8Array): { readonly line: number; readonly column: number } {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const again = new TextEncoder().encode(decoder.decode(data));
+  const end = data.findIndex((byte, at) => again[at] !== byte);
+  const lines = decoder.decode(data.subarray(0, end)).split('\n');
+  return { line: lines.length, column: 1 + (lines.at(-1)?.length ?? 0) };
 }
 
 /**

@@ -118,6 +118,10 @@ function sameAsLast({ problems }: Chunk, found: IndexProblem): boolean {
 function mend({ lines }: Chunk, at: number): boolean {
   const line = lines[at];
   if (line === undefined) return false;
+  if (line.startsWith('\uFEFF')) {
+    lines[at] = line.slice(1);
+    return true;
+  }
   const key = /^(arch|file|size)=/.exec(line)?.[1];
   const header = at === 0 && line.startsWith('[');
   const mended = header ? '[unknown]' : mendedField(lines, at, key);

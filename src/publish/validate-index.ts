@@ -5,6 +5,7 @@ import { MAX_KEY_BYTES, readKeyring } from '../index-repo/keyring.js';
 import { decodeText, verifyClearsigned } from '../index-repo/signature.js';
 import type { TemplateEntry } from '../index-repo/template-entry.js';
 import { fetchSmall } from '../io/fetch-small.js';
+import { readBounded } from '../io/read-bounded.js';
 import { printable } from '../io/printable.js';
 import { redactUrl } from '../io/redact-url.js';
 import { type IndexProblem, findIndexProblems } from './index-problems.js';
@@ -35,14 +36,16 @@ export interface ValidateOptions {
 }
 
 /**
- * Looks through the index at a path or URL, signed or not.
+ * Looks through the index at a path or URL, or from standard input (`-`), signed or not.
  *
- * @throws TSB_NOT_FOUND, TSB_IO, the network's codes, TSB_INDEX_SYNTAX when it is not UTF-8, TSB_KEY_INVALID
+ * @throws TSB_NOT_FOUND, TSB_IO, the network's codes, TSB_KEY_INVALID
  */
 export async function validateIndex(location: string, options: ValidateOptions): Promise<IndexVerdict> {
-  const { data } = await fetchSmall(location, { maxBytes: MAX_INDEX_BYTES, signal: options.signal });
-  const name = printable(redactUrl(location));
-  const text = decodeText(data, name);
+  const data = await readIndex(location, options.signal);
+  const name = location === '-' ? 'standard input' : printable(redactUrl(location));
+  const text = textOrProblem(data, name);
+  if (typeof text !== 'string')
+    return { url: name, signed: false, verified: false, templates: 0, problems: [text] };
   const { firstLine, inner, problems } = openText(text, name);
   const { signature, problem } = await judge(data, { ...options, name, signed: isClearsigned(text) });
   const source = { name, uri: location, format: 'native', checked: false } as const;
@@ -53,7 +56,9 @@ export async function validateIndex(location: string, options: ValidateOptions):
     ...problems,
     ...(problem && problems.length === 0 ? [problem] : []),
     ...found.problems,
-    ...(found.problems.length === 0 ? virtBuilderWarnings(inner, firstLine) : []),
+    ...(found.problems.length === 0
+      ? virtBuilderWarnings(asInFile(text, { inner, firstLine }), firstLine)
+      : []),
     ...entryWarnings(found.entries, lineOf),
   ];
   return {
@@ -62,6 +67,32 @@ export async function validateIndex(location: string, options: ValidateOptions):
     templates: found.entries.length,
     problems: all.sort((a, b) => a.line - b.line || a.column - b.column),
   };
+}
+
+async function readIndex(location: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  if (location !== '-') return (await fetchSmall(location, { maxBytes: MAX_INDEX_BYTES, signal })).data;
+  const data = await readBounded('/dev/stdin', MAX_INDEX_BYTES, signal);
+  if (data) return data;
+  throw new TsbuilderError('TSB_IO', `standard input: has more than ${MAX_INDEX_BYTES} bytes`);
+}
+
+function textOrProblem(data: Uint8Array, name: string): string | IndexProblem {
+  try {
+    return decodeText(data, name);
+  } catch (error) {
+    return toProblem(error, name);
+  }
+}
+
+/** The lines of the index as a reader has them that does not take the signature off: with their ends and dashes. */
+function asInFile(text: string, { inner, firstLine }: Pick<OpenedText, 'inner' | 'firstLine'>): string {
+  if (!isClearsigned(text)) return text;
+  const lines = inner.split('\n').length - 1;
+  return text
+    .split('\n')
+    .slice(firstLine - 1, firstLine - 1 + lines)
+    .map((line) => `${line}\n`)
+    .join('');
 }
 
 interface OpenedText {
@@ -78,14 +109,16 @@ function openText(text: string, name: string): OpenedText {
     // The newline in front of the signature belongs to the armour.
     return { inner: unverifiedText === '' ? '' : `${unverifiedText}\n`, firstLine, problems: [] };
   } catch (error) {
-    return { inner: '', firstLine: 1, problems: [toProblem(error)] };
+    return { inner: '', firstLine: 1, problems: [toProblem(error, name)] };
   }
 }
 
-function toProblem(error: unknown): IndexProblem {
+function toProblem(error: unknown, name: string): IndexProblem {
   if (!(error instanceof TsbuilderError)) throw error;
-  const line = Number(error.details['line'] ?? 1);
-  return { severity: 'error', code: error.code, line, column: 1, message: error.message };
+  const { line = 1, column = 1 } = error.details;
+  // The place is told beside the message.
+  const message = error.message.replace(`${name}:`, '').replace(/^(?:\d+:)*\s*/, '');
+  return { severity: 'error', code: error.code, line: Number(line), column: Number(column), message };
 }
 
 async function judge(
@@ -99,7 +132,7 @@ async function judge(
     const { primaryFingerprint } = await verifyClearsigned(data, { name, keys });
     return { signature: { signed, signedBy: primaryFingerprint.toUpperCase(), verified: true } };
   } catch (error) {
-    const problem = toProblem(error);
+    const problem = toProblem(error, name);
     const claimed = error instanceof TsbuilderError ? error.details['claimed'] : undefined;
     const signedBy = typeof claimed === 'string' ? claimed.toUpperCase() : undefined;
     const signature = { signed, signedBy, verified: false };

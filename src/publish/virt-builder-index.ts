@@ -37,6 +37,8 @@ function after(state: State, line: string): { state: State; refused?: string } {
     const close = state === 'head' || state === 'section';
     return { state: 'head', ...(close && { refused: 'a section without a blank line in front of it' }) };
   }
+  // In a signed text only; what is behind the dash is what counts for everybody else.
+  if (line.startsWith('- ')) return { ...after(state, line.slice(2)), refused: 'a line escaped with a dash' };
   if (/^[ \t]/.test(line) && state !== 'section')
     return { state, refused: 'a line that begins with a blank where no value is open' };
   return { state: 'section', ...(state === 'gap' && { refused: 'a blank line inside a section' }) };

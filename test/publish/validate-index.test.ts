@@ -92,6 +92,35 @@ describe('everything that is wrong with an index', () => {
     expect(found.problems).toMatchObject([{ line: 7, column: 6, code: 'TSB_INDEX_INVALID' }]);
   });
 
+  it('is told at the first bytes that are not UTF-8, and for a byte order mark once', async () => {
+    const latin = Buffer.from(`${GOOD}name=f\xfcr\n`, 'latin1');
+    const path = join(folder.path, 'latin');
+    writeFileSync(path, latin);
+    expect((await validateIndex(path, { keys: [] })).problems).toEqual([
+      {
+        ...{ severity: 'error', code: 'TSB_INDEX_SYNTAX', line: 5, column: 7 },
+        message: 'is not UTF-8 text',
+      },
+    ]);
+    const { problems } = await validateIndex(file(`\uFEFF${GOOD}${HASH}`), { keys: [] });
+    expect(problems).toMatchObject([{ line: 1, column: 1, message: 'a byte order mark' }]);
+  });
+
+  it('is told of the lines of a signed index as they are in the file', async () => {
+    const signed = gnupg.gpg(['--clearsign', '--local-user', key.fingerprint], `${GOOD}${HASH}`);
+    const warned = async (text: string): Promise<string[]> =>
+      (await validateIndex(file(text), { keys: [key.public] })).problems.map(
+        ({ line, severity, message }) => `${line} ${severity} ${message}`,
+      );
+    expect(await warned(signed)).toEqual([]);
+    expect(await warned(signed.replaceAll('\n', '\r\n'))).toEqual([
+      '4 warning virt-builder 1.48 refuses lines that end in CRLF',
+    ]);
+    expect(await warned(signed.replace('\n[a]', '\n- [a]'))).toEqual([
+      '4 warning virt-builder 1.48 refuses a line escaped with a dash',
+    ]);
+  });
+
   it('does not take long, however much it is', () => {
     const text = `${GOOD}${'x=1\n'.repeat(900)}`.repeat(20);
     expect(findIndexProblems(text, context).problems).toHaveLength(1000);

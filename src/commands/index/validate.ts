@@ -15,7 +15,11 @@ export default class IndexValidate extends BaseCommand<typeof IndexValidate> {
     },
   ];
   static override args = {
-    index: Args.string({ description: 'path or URL of the index', required: true, ignoreStdin: true }),
+    index: Args.string({
+      description: 'path or URL of the index; - is standard input',
+      required: true,
+      ignoreStdin: true,
+    }),
   };
   static override flags = {
     key: Flags.string({
@@ -48,10 +52,14 @@ export default class IndexValidate extends BaseCommand<typeof IndexValidate> {
     const errors = problems.filter(({ severity }) => severity === 'error').length;
     this.log(
       printable(
-        `${url}: ${templates} usable templates, ${errors} errors, ${problems.length - errors} warnings; ${signer(verdict)}`,
+        `${url}: ${counted(templates, 'usable template')}, ${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}; ${signer(verdict)}`,
       ),
     );
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function signer({ signed, signedBy, verified }: IndexVerdict): string {

@@ -7,6 +7,8 @@ import { type SignerRequest, namedSigners } from '../../../src/publish/repo/open
 import { type Gnupg, type GnupgKey, newGnupg } from '../../helpers/gnupg.js';
 import { scratchFolder } from '../../helpers/scratch-folder.js';
 
+vi.setConfig({ testTimeout: 60_000 });
+
 const DAY = 86_400_000;
 
 let gnupg: Gnupg;
