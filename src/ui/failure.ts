@@ -4,13 +4,15 @@ import { printableLines } from '../io/printable.js';
 import { withoutTempNames } from '../io/temp-name.js';
 
 /**
- * `error` as ours: an abort, whatever it broke on its way, is the interruption that caused it; what oclif's parser says
- * is a usage error; anything unknown is an internal one. Undefined for oclif's own wish to exit, which is no failure.
+ * `thrown` as ours: an abort, whatever it broke on its way, is the interruption that caused it; what oclif's parser says
+ * is a usage error; anything unknown is an internal one. Where cleaning up failed too, what broke first counts. Undefined for oclif's own wish
+ * to exit, which is no failure.
  */
 export function toFailure(
-  error: Error,
+  thrown: Error,
   context: { readonly help: string; readonly signal: AbortSignal },
 ): TsbuilderError | undefined {
+  const error = withoutCleanup(thrown);
   const reason: unknown = context.signal.reason;
   if (reason instanceof TsbuilderError) {
     return new TsbuilderError(reason.code, reason.message, { hint: reason.hint, cause: error });
@@ -22,6 +24,12 @@ export function toFailure(
     hint: `Run \`${context.help}\` for what can be given.`,
     cause: error,
   });
+}
+
+/** What broke first, of what `using` has put together where disposing failed too. */
+function withoutCleanup(error: Error): Error {
+  if (error.name !== 'SuppressedError' || !('suppressed' in error)) return error;
+  return error.suppressed instanceof Error ? withoutCleanup(error.suppressed) : error;
 }
 
 /** What oclif's parser says, in one line; of arguments that are missing only the names and what they are. */

@@ -29,6 +29,21 @@ describe('toFailure', () => {
     });
   });
 
+  it('tells what broke first when cleaning up failed too', async () => {
+    const first = new TsbuilderError('TSB_TOOL_FAILED', 'mmdebstrap failed');
+    const work = async (): Promise<void> => {
+      await using _ = { [Symbol.asyncDispose]: () => Promise.reject(new Error('rm failed')) };
+      throw first;
+    };
+    const outer = async (): Promise<void> => {
+      await using _ = { [Symbol.asyncDispose]: () => Promise.reject(new Error('close failed')) };
+      await work();
+    };
+    const thrown = await outer().catch((error: unknown) => error as Error);
+    expect(thrown).not.toBe(first);
+    expect(toFailure(thrown as Error, quiet)).toBe(first);
+  });
+
   it('tells of a full disk wherever it was met', () => {
     const error = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     expect(toFailure(error, quiet)).toMatchObject({ code: 'TSB_NO_SPACE', exit: 7, cause: error });

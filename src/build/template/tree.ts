@@ -31,6 +31,8 @@ export async function makeTree(context: TemplateContext, layout: TreeAdditions):
   using _ = progress.step(`Installing ${packages.length} packages and what they need`);
   const debianPackage = 'mmdebstrap';
   await exec('mmdebstrap', ['--version'], { signal, debianPackage });
+  // It tells its usage, with status 1.
+  if (!isRoot()) await exec('newuidmap', [], { signal, debianPackage: 'uidmap', okStatus: [1] });
   // As root it mounts /proc, /sys and /dev/pts in the tree, and does not see to a namespace itself.
   await execMounting(
     'mmdebstrap',

@@ -1,5 +1,6 @@
 import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exec } from '../../io/exec.js';
 import { formatIdentity, ownIdentity, parseIdentity, processState } from '../../io/process-identity.js';
 import { execAsRoot } from './root.js';
 
@@ -38,5 +39,7 @@ async function sweep(parent: string): Promise<void> {
  * nothing of another filesystem that may still be mounted there.
  */
 async function removeFolder(path: string): Promise<void> {
-  await execAsRoot('rm', ['-rf', '--one-file-system', '--', path]);
+  const args = ['-rf', '--one-file-system', '--', path];
+  const { status } = await exec('rm', args, { okStatus: [0, 1] });
+  if (status !== 0) await execAsRoot('rm', args);
 }
