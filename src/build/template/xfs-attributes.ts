@@ -11,6 +11,7 @@ import {
   LOCAL,
   SIZE_AT,
 } from './xfs-fork.js';
+import { cannotHold } from './xfs-refusal.js';
 
 // "XFS Algorithms & Data Structures", chapters "Extended Attributes" and "On-disk Inode"; big-endian.
 const ATTRIBUTE_EXTENTS_AT = 80;
@@ -48,10 +49,10 @@ export function shortAttributes({
   if (sorted.length === 0) return undefined;
   const entries = sorted.map(([attribute, value]) => {
     const stored = storedAttribute(attribute, value);
-    if (!stored) throw impossible(path, `the attribute ${attribute}`);
+    if (!stored) throw cannotHold(path, `the attribute ${attribute}`);
     const { flag, name, value: content } = stored;
     if (name.length > LONGEST || content.length > LONGEST)
-      throw impossible(path, `the attribute ${attribute} of ${content.length} bytes, more than ${LONGEST}`);
+      throw cannotHold(path, `the attribute ${attribute} of ${content.length} bytes, more than ${LONGEST}`);
     return Buffer.concat([Buffer.of(name.length, content.length, flag), name, content]);
   });
   const fork = Buffer.concat([Buffer.alloc(HEADER), ...entries]);
@@ -91,7 +92,7 @@ export function setAttributes(inode: Buffer, fork: Buffer | undefined, path: str
   const room = inode.length - FORKS_AT;
   const data = dataLength(inode);
   if (data === undefined || (had && inode.readUInt8(ATTRIBUTE_FORMAT_AT) !== LOCAL))
-    throw impossible(path, 'extended attributes on a file in so many pieces, or as many of them');
+    throw cannotHold(path, 'extended attributes on a file in so many pieces, or as many of them');
   const begin = fork ? forkBegin(inode, { room, fork }) : 0;
   if (fork && (begin < data || begin + fork.length > room)) throw tooLong(path, fork.length);
   inode.writeUInt8(begin / 8, FORK_AT);
@@ -122,11 +123,5 @@ function dataLength(inode: Buffer): number | undefined {
 }
 
 function tooLong(path: string, length: number): TsbuilderError {
-  return impossible(path, `${length} bytes of extended attributes: they do not fit into its inode`);
-}
-
-function impossible(path: string, what: string): TsbuilderError {
-  return new TsbuilderError('TSB_FILESYSTEM', `/${path}: layout xfs cannot hold ${what}`, {
-    hint: "Remove it in the recipe's script, or choose another layout.",
-  });
+  return cannotHold(path, `${length} bytes of extended attributes: they do not fit into its inode`);
 }

@@ -10,6 +10,7 @@ import { folderBlocks, renameInBlock, renameInInode } from './xfs-folder.js';
 import { completeInode } from './xfs-inode.js';
 import { type PlannedFile, type XfsPlan, plannedRenames } from './xfs-plan.js';
 import { SUPERBLOCK_LENGTH, type XfsPlaces, allowAttributes, readPlaces } from './xfs-superblock.js';
+import { cannotHold } from './xfs-refusal.js';
 
 /** Reads a piece of the filesystem, changes it, and writes it back. */
 type Change = (place: Place, by: (data: Buffer) => void) => Promise<Buffer>;
@@ -75,11 +76,7 @@ async function completeFile(
     await change(block, (data) => {
       found += renameInBlock(data, renames);
     });
-  if (found !== renames.size)
-    throw new TsbuilderError(
-      'TSB_FILESYSTEM',
-      `/${path}: layout xfs cannot hold names with blanks in this folder`,
-    );
+  if (found !== renames.size) throw cannotHold(path, 'names with blanks in so large a folder');
 }
 
 /** The inodes that have names, with their paths from the root, a character a byte. */

@@ -2,6 +2,7 @@ import { TsbuilderError } from '../../errors.js';
 import { FORKS_AT, FORMAT_AT, LOCAL, SIZE_AT } from './xfs-fork.js';
 import { setAttributes } from './xfs-attributes.js';
 import { writeCrc } from './xfs-crc.js';
+import { cannotHold } from './xfs-refusal.js';
 
 // Linux, fs/xfs/libxfs/xfs_format.h: fields of inodes (version 3), all big-endian.
 const INODE_MAGIC = 0x494e;
@@ -57,12 +58,6 @@ export function completeInode(inode: Buffer, content: InodeContent): void {
 function setTarget(inode: Buffer, target: string, path: string): void {
   const isHere = inode.readUInt8(FORMAT_AT) === LOCAL;
   if (!isHere || inode.readBigUInt64BE(SIZE_AT) !== BigInt(Buffer.byteLength(target)))
-    throw new TsbuilderError(
-      'TSB_FILESYSTEM',
-      `/${path}: layout xfs cannot hold a link with blanks to so long a name`,
-      {
-        hint: 'Leave out the package that has it, or choose another layout.',
-      },
-    );
+    throw cannotHold(path, 'a link with blanks to so long a name');
   inode.write(target, FORKS_AT);
 }

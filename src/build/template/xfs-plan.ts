@@ -1,7 +1,7 @@
-import { TsbuilderError } from '../../errors.js';
 import type { TreeEntry } from './tar-tree.js';
 import { shortAttributes } from './xfs-attributes.js';
 import { standInName, standInTarget } from './xfs-names.js';
+import { cannotHold } from './xfs-refusal.js';
 
 /** How mkfs.xfs makes a file of a tree, and what is put into the filesystem afterwards. Texts are bytes, a character each. */
 export interface PlannedFile {
@@ -29,10 +29,10 @@ export function planXfs(entries: readonly TreeEntry[]): XfsPlan {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const [index, entry] of sorted.entries()) {
     const { path, type } = entry;
-    if (type === 'character' || type === 'block') throw impossible(path, 'devices');
+    if (type === 'character' || type === 'block') throw cannotHold(path, 'devices');
     const names = path.split('/').map(standInName);
     const madeAs = names.join('/');
-    if (names.includes(undefined) || plan.has(madeAs)) throw impossible(path, 'this name with blanks');
+    if (names.includes(undefined) || plan.has(madeAs)) throw cannotHold(path, 'this name with blanks');
     plan.set(madeAs, {
       entry,
       madeAs,
@@ -54,10 +54,4 @@ export function plannedRenames(plan: XfsPlan): Map<string, Map<string, string>> 
     folders.set(folder, (folders.get(folder) ?? new Map<string, string>()).set(standIn, name));
   }
   return folders;
-}
-
-function impossible(path: string, what: string): TsbuilderError {
-  return new TsbuilderError('TSB_FILESYSTEM', `/${path}: layout xfs cannot hold ${what}`, {
-    hint: 'Leave out the package that has it, or choose another layout.',
-  });
 }
