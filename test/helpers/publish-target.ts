@@ -62,7 +62,7 @@ export async function tinyRepository(): Promise<TinyRepository> {
     ...{ path: folder.path, dir, add, publishDisk },
     publish: (target, more = {}) =>
       publishRepository({
-        ...{ dir, target, page: true, remove: false, dryRun: false, progress: silentProgress },
+        ...{ dir, target, page: true, remove: false, dryRun: false, force: false, progress: silentProgress },
         openDisk: () => Promise.resolve(emptyDisk()),
         signal: new AbortController().signal,
         ...more,

@@ -50,24 +50,30 @@ export default class RepoPublish extends BaseCommand<typeof RepoPublish> {
       allowNo: true,
       description: 'whether the bucket is in the path, not the host name (default: with an endpoint)',
     }),
+    force: Flags.boolean({
+      description:
+        'replace an index of the target that another key has signed, that is newer, or that names other content',
+    }),
     'dry-run': Flags.boolean({ description: 'verify, show what would be sent, and do nothing' }),
   };
 
   protected override async execute(): Promise<unknown> {
-    const { TsbuilderError } = await import('../../errors.js');
+    const { folderUrl } = await import('../../publish/catalogue/folder-url.js');
     const { openTarget } = await import('../../publish/target/open-target.js');
     const { publishRepository } = await import('../../publish/target/publish-repository.js');
     const { openStoredDisk } = await import('../../serve/open-stored-disk.js');
     const { lookRequest } = await import('../../ui/look-request.js');
     const { args, flags, progress, signal } = this;
-    const { url } = flags;
-    if (url !== undefined && !/^https?:\/\/[^/]/i.test(url)) {
-      throw new TsbuilderError('TSB_USAGE', `--url ${JSON.stringify(url)}: is not an http(s) URL`, {
-        hint: 'For example: --url https://example.org/repo',
-      });
-    }
+    const url = flags.url === undefined ? undefined : folderUrl(flags.url);
     const summary = await publishRepository({
-      ...{ dir: args.dir, url, page: flags.page, remove: flags.delete, dryRun: flags['dry-run'] },
+      ...{
+        dir: args.dir,
+        url,
+        page: flags.page,
+        remove: flags.delete,
+        dryRun: flags['dry-run'],
+        force: flags.force,
+      },
       target: await openTarget(args.dir, args.target, {
         ...{ endpoint: flags.endpoint, region: flags.region, pathStyle: flags['path-style'] },
       }),

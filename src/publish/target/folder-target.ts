@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf } from '../../errors.js';
+import { TsbuilderError, errnoOf } from '../../errors.js';
 import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
 import { sweepTemporary } from '../../index-repo/publish-strays.js';
 import { openFileSource } from '../../io/file-source.js';
@@ -45,12 +45,23 @@ export function folderTarget(dir: string): PublishTarget {
       for (const name of names) await rm(join(dir, name), { force: true });
     },
     async exclusively(action, { signal }) {
-      await mkdir(dir, { recursive: true }).catch((error: unknown) => {
-        throw writeError(dir, error);
-      });
+      await makeFolder(dir);
       return withLock(lockPath(dir), { signal }, action);
     },
   };
+}
+
+/** @throws TSB_OUTPUT_UNUSABLE where something else is, or must not be written; TSB_NO_SPACE, TSB_IO */
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (error) {
+    if (!['EEXIST', 'ENOTDIR'].includes(errnoOf(error) ?? '')) throw writeError(dir, error);
+    throw new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${dir}: is no folder, or is below a file`, {
+      hint: 'A repository is published into a folder of its own.',
+      cause: error,
+    });
+  }
 }
 
 async function isSame(path: string, file: PublishedFile, { signal }: TargetOptions): Promise<boolean> {

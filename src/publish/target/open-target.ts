@@ -40,5 +40,11 @@ export async function openTarget(dir: string, text: string, options: S3Options =
 async function outsideOf(dir: string, folder: string): Promise<string> {
   const [from, to] = await Promise.all([realpath(dir), realpath(folder).catch(() => folder)]);
   if (!`${to}${sep}`.startsWith(`${from}${sep}`)) return folder;
-  throw new TsbuilderError('TSB_USAGE', `${folder}: is in the repository that is to be published`);
+  throw new TsbuilderError(
+    'TSB_USAGE',
+    `${folder}: ${from === to ? 'is' : 'is in'} the repository that is to be published`,
+    {
+      hint: 'Name another folder: users need no copy beside the original.',
+    },
+  );
 }

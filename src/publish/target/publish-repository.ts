@@ -7,6 +7,7 @@ import { INDEX_FILE, lockPath } from '../../index-repo/publish-folder.js';
 import { withLock } from '../../io/lock-file.js';
 import type { Progress } from '../../progress.js';
 import { type CatalogueRequest, PAGE_FILE, writeCatalogue } from '../catalogue/write-catalogue.js';
+import { assertReplaceable } from './assert-replaceable.js';
 import type { FormerIndex } from './former-index.js';
 import type { PublishTarget, PublishedFile, TargetOptions } from './publish-target.js';
 import { type VerifiedRepository, smallFile, verifyForPublishing } from './published-files.js';
@@ -22,6 +23,8 @@ export interface PublishRequest {
   /** Whether to take away templates of the target that nobody needs any more. */
   readonly remove: boolean;
   readonly dryRun: boolean;
+  /** Whether to replace an index that another key has signed, or that is newer. */
+  readonly force: boolean;
   readonly openDisk: CatalogueRequest['openDisk'];
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -47,7 +50,7 @@ export interface PublishSummary {
  * indexes, `index.asc` last. Until then the index that is there holds, and nothing that it names is replaced or taken away: not by this
  * run either, so that clients that hold it can finish. Writers of the repository wait meanwhile.
  *
- * @throws the codes of `verifyForPublishing`, before anything is sent, and of the target
+ * @throws the codes of `verifyForPublishing` and `assertReplaceable`, before anything is sent, and of the target
  */
 export async function publishRepository(request: PublishRequest): Promise<PublishSummary> {
   const { target, dryRun, signal } = request;
@@ -88,11 +91,14 @@ async function orderOf(
 
 async function transfer(
   request: PublishRequest,
-  { entries, fingerprint }: VerifiedRepository,
+  repository: VerifiedRepository,
   files: readonly PublishedFile[],
 ): Promise<PublishSummary> {
-  const { dir, target, remove, dryRun, signal } = request;
+  const { dir, target, remove, dryRun, force, signal } = request;
+  const { entries, fingerprint } = repository;
   const former = await target.readText(INDEX_FILE, { signal });
+  if (former !== undefined && !force)
+    await assertReplaceable(former, { ...repository, dir, target: target.name });
   const missing = new Set((await target.missing(files, { signal })).map(({ name }) => name));
   const sending = files.filter(({ name }) => missing.has(name));
   const sentBytes = sending.reduce((sum, { size }) => sum + size, 0);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentProgress } from '../../../src/progress.js';
 import { openTarget } from '../../../src/publish/target/open-target.js';
@@ -115,4 +116,60 @@ describe('publishRepository', () => {
   it('refuses a folder in the repository', async () => {
     await expect(publish(join(dir, 'public'))).rejects.toMatchObject({ code: 'TSB_USAGE' });
   });
+});
+
+describe('a target that has an index', () => {
+  const indexIn = (folder: string): string => readFileSync(join(folder, 'index.asc'), 'utf8');
+
+  it('of another repository is left alone without force', async () => {
+    await using other = await tinyRepository();
+    await other.publish(await openTarget(other.dir, out));
+    const before = indexIn(out);
+    for (const dryRun of [true, false])
+      await expect(publish(out, { dryRun })).rejects.toMatchObject({
+        code: 'TSB_OUTPUT_EXISTS',
+        message: expect.stringContaining(`no key of ${dir} has signed`) as unknown,
+      });
+    expect(indexIn(out)).toBe(before);
+    await publish(out, { force: true });
+    expect(indexIn(out)).toBe(indexIn(dir));
+  });
+
+  it.each(['damaged', ''])('that is none, %j, is left alone without force', async (text) => {
+    mkdirSync(out);
+    writeFileSync(join(out, 'index.asc'), text);
+    await expect(publish(out)).rejects.toMatchObject({ code: 'TSB_OUTPUT_EXISTS' });
+    expect(readdirSync(out)).toEqual(['index.asc']);
+  });
+
+  it('is not replaced by an older one, nor loses a template to other content of that name, without force', async () => {
+    const copy = join(repository.path, 'copy');
+    cpSync(dir, copy, { recursive: true });
+    await untilNextSecond();
+    await repository.add('y');
+    await publish(out);
+    const index = indexIn(out);
+    const template = readFileSync(join(out, 'tiny-x86_64.r2.xz'));
+
+    rmSync(dir, { recursive: true });
+    renameSync(copy, dir);
+    await expect(publish(out)).rejects.toMatchObject({ code: 'TSB_SIGNATURE_ROLLBACK' });
+    await untilNextSecond();
+    await repository.add('z');
+    await expect(publish(out)).rejects.toMatchObject({
+      code: 'TSB_OUTPUT_EXISTS',
+      message: expect.stringContaining('tiny-x86_64.r2.xz') as unknown,
+    });
+    expect(indexIn(out)).toBe(index);
+    expect(readFileSync(join(out, 'tiny-x86_64.r2.xz')).equals(template)).toBe(true);
+    expect((await publish(out, { force: true })).sent).toContain('tiny-x86_64.r2.xz');
+  });
+});
+
+/** Times of signatures have one second. */
+const untilNextSecond = (): Promise<void> => setTimeout(1100);
+
+it.each(['file', 'file/below'])('refuses a target that is %s', async (name) => {
+  writeFileSync(join(repository.path, 'file'), '');
+  await expect(publish(join(repository.path, name))).rejects.toMatchObject({ code: 'TSB_OUTPUT_UNUSABLE' });
 });

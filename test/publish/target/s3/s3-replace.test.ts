@@ -47,7 +47,7 @@ async function publish(endpoint = server.endpoint): Promise<Published> {
   const warnings: string[] = [];
   const progress = { ...silentProgress, warn: (message: string) => void warnings.push(message) };
   const target = await openTarget(repository.dir, `s3://${server.bucket}/${place}`, { endpoint });
-  return repository.publish(target, { progress, page: false }).then(
+  return repository.publish(target, { progress, page: false, force: true }).then(
     (summary) => ({ summary, error: undefined, warnings }),
     (error: unknown) => ({ summary: {}, error, warnings }),
   );

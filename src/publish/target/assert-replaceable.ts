@@ -1,0 +1,64 @@
+import { TsbuilderError } from '../../errors.js';
+import { splitIndex } from '../../index-repo/publish-entry.js';
+import { INDEX_FILE, readRepositoryKeys } from '../../index-repo/publish-folder.js';
+import { verifyClearsigned } from '../../index-repo/signature.js';
+import type { VerifiedRepository } from './published-files.js';
+
+/** What is to be published where. */
+interface Replacement extends Pick<VerifiedRepository, 'content' | 'signedAt'> {
+  /** Folder of the repository. */
+  readonly dir: string;
+  /** Name of the target, for messages. */
+  readonly target: string;
+}
+
+/** Codes of an index that no key of the repository has signed, or that is none. */
+const FOREIGN = ['TSB_SIGNATURE_WRONG_KEY', 'TSB_SIGNATURE_BAD', 'TSB_INDEX_UNSIGNED', 'TSB_INDEX_SYNTAX'];
+const HINT = 'Check the target. --force publishes there all the same.';
+
+/**
+ * Refuses to put a repository in the place of another one, or of a newer state of itself, and to give a name that clients know by its
+ * checksum to other content: until the new index is there, they would get what does not match.
+ *
+ * @param former the index of the target
+ * @throws TSB_OUTPUT_EXISTS, TSB_SIGNATURE_ROLLBACK
+ */
+export async function assertReplaceable(former: string, replacement: Replacement): Promise<void> {
+  const { dir, target, signedAt, content } = replacement;
+  const there = await signedByUs(former, replacement);
+  if (there && there > signedAt) {
+    const times = `${there.toISOString()}, the one of ${dir} on ${signedAt.toISOString()}`;
+    throw new TsbuilderError(
+      'TSB_SIGNATURE_ROLLBACK',
+      `${target}: has a newer index: it was signed on ${times}`,
+      { hint: `Clients that have seen that one would refuse this one. ${HINT}` },
+    );
+  }
+  const checksums = new Map(content.map(({ name, sha512 }) => [name, sha512]));
+  const other = splitIndex(former).find(
+    ({ file = '', sha512 }) => (checksums.get(file) ?? sha512) !== sha512,
+  );
+  if (!other) return;
+  throw new TsbuilderError(
+    'TSB_OUTPUT_EXISTS',
+    `${target}: its index names ${other.file} too, with another content (SHA-512 ${other.sha512})`,
+    { hint: `Whoever uses that index could not get it any more: publish a new revision. ${HINT}` },
+  );
+}
+
+/** @returns when the index was signed, if that can be told @throws TSB_OUTPUT_EXISTS when no key of the repository has signed it */
+async function signedByUs(former: string, { dir, target }: Replacement): Promise<Date | undefined> {
+  try {
+    const keys = await readRepositoryKeys(dir);
+    return (await verifyClearsigned(Buffer.from(former), { name: INDEX_FILE, keys })).createdAt;
+  } catch (error) {
+    if (!(error instanceof TsbuilderError)) throw error;
+    // Of a key that is ours, though it has expired meanwhile, or the signature has.
+    if (!FOREIGN.includes(error.code)) return undefined;
+    throw new TsbuilderError(
+      'TSB_OUTPUT_EXISTS',
+      `${target}: has an ${INDEX_FILE} that no key of ${dir} has signed: ${error.message}`,
+      { hint: `It seems to be another repository. ${HINT}`, cause: error },
+    );
+  }
+}
