@@ -5,7 +5,7 @@ import { openGpgKey } from '../../index-repo/publish-gpg.js';
 import { openKeyFile } from '../../index-repo/publish-key.js';
 import type { IndexSigner } from '../../index-repo/publish-signer.js';
 import { dataFolder } from '../../index-repo/user-folders.js';
-import { cautionsOf } from './signer-cautions.js';
+import { cautionsOf } from '../../index-repo/signer-cautions.js';
 
 /** Which keys sign a repository. */
 export interface SignerRequest {

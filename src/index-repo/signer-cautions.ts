@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { PublicKey } from 'openpgp';
-import { type IndexSigner, publicKeysOf } from '../../index-repo/publish-signer.js';
-import { signaturePolicy } from '../../index-repo/signature-policy.js';
+import { type IndexSigner, publicKeysOf } from './publish-signer.js';
+import { signaturePolicy } from './signature-policy.js';
 
 /** Kinds of keys that came with RFC 9580: GnuPG 2.4 and older know neither them nor version 6. */
 const NEW_KINDS: ReadonlySet<string> = new Set(['ed25519', 'ed448']);
