@@ -86,11 +86,12 @@ function assertPlain(path: string, info: Qcow2Info): void {
   const extra = [
     info.backingFile === undefined ? undefined : `a backing file (${info.backingFile})`,
     info.snapshots === 0 ? undefined : `snapshots (${info.snapshots})`,
+    info.bitmaps ? 'bitmaps of changes' : undefined,
     info.encrypted ? 'encryption' : undefined,
     info.externalData ? 'its data in another file' : undefined,
   ].filter((each) => each !== undefined);
   if (extra.length === 0) return;
-  throw new TsbuilderError('TSB_USAGE', `${path}: has ${extra.join(' and ')}, and would lose them`, {
+  throw new TsbuilderError('TSB_USAGE', `${path}: has ${extra.join(' and ')}, which a new image would lose`, {
     hint: `Make an image of its own first: qemu-img convert -O qcow2 ${path} NEW.qcow2`,
   });
 }

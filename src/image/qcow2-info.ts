@@ -9,6 +9,8 @@ import {
 
 const MAX_HEADER = 112;
 const MAX_BACKING_NAME = 1023;
+/** The autoclear feature that says that the bitmaps in the image are up to date. */
+const AUTOCLEAR_BITMAPS = 1n;
 const INCOMPATIBLE = { dirty: 1n, corrupt: 2n, externalData: 4n, extendedL2: 16n } as const;
 
 /** What a qcow2 header says. Sizes and offsets in bytes. */
@@ -23,6 +25,8 @@ export interface Qcow2Info {
   readonly backingFile: string | undefined;
   readonly encrypted: boolean;
   readonly snapshots: number;
+  /** There are bitmaps in it that say what changed since a backup. */
+  readonly bitmaps: boolean;
   /** The data is in another file. */
   readonly externalData: boolean;
   /** Clusters are divided into subclusters. */
@@ -66,6 +70,7 @@ export async function readQcow2Info(source: ByteSource, signal?: AbortSignal): P
     backingFile: await readBackingFile(source, header, signal),
     encrypted: header.readUInt32BE(32) !== 0,
     snapshots: header.readUInt32BE(60),
+    bitmaps: version === 3 && (header.readBigUInt64BE(88) & AUTOCLEAR_BITMAPS) !== 0n,
     l1Offset: safeNumber(source, header.readBigUInt64BE(40), 'L1 table offset'),
     l1Entries: header.readUInt32BE(36),
     refcountOffset: safeNumber(source, header.readBigUInt64BE(48), 'refcount table offset'),

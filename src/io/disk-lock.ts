@@ -80,14 +80,17 @@ function takeLocks(fd: number, use: DiskUse): boolean {
 }
 
 async function openToLock(path: string): Promise<FileHandle> {
-  try {
-    const isDevice = (await stat(path)).isBlockDevice();
-    // On a block device O_EXCL without O_CREAT means: fail when the kernel itself uses it, and keep it from that.
-    return await open(path, isDevice ? constants.O_RDONLY | constants.O_EXCL : constants.O_RDONLY);
-  } catch (error) {
+  const isDevice = (await stat(path).catch(() => undefined))?.isBlockDevice() ?? false;
+  // On a block device O_EXCL without O_CREAT means: fail when the kernel itself uses it, and keep it from that. O_NONBLOCK: a pipe does not wait.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | (isDevice ? constants.O_EXCL : 0);
+  const handle = await open(path, flags).catch((error: unknown) => {
     if (errnoOf(error) === 'EBUSY') throw inUse(path, error);
     throw openError(path, error);
-  }
+  });
+  const found = await handle.stat();
+  if (found.isFile() || found.isBlockDevice()) return handle;
+  await handle.close();
+  throw new TsbuilderError('TSB_USAGE', `${path}: is neither a file nor a block device`);
 }
 
 function inUse(path: string, cause?: unknown): TsbuilderError {

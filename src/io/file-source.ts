@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { TsbuilderError, errnoOf, messageOf } from '../errors.js';
 import { type ByteSource, assertRange } from './byte-source.js';
@@ -72,7 +73,8 @@ export async function readFully(
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'r');
+    // A pipe that nobody writes to would be waited for, and is refused afterwards.
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw openError(path, error);
   }

@@ -99,8 +99,11 @@ async function openQcow2(file: FileSource, signal: AbortSignal): Promise<PackInp
   const ranges: Range[] = [];
   for await (const { offset, length, data } of disk.extents(signal))
     if (data) ranges.push({ offset, length });
-  const { snapshots } = disk.info;
-  const warnings = snapshots === 0 ? [] : [`${file.name}: snapshots in it (${snapshots}) are not packed`];
+  const { snapshots, bitmaps } = disk.info;
+  const warnings = [
+    ...(snapshots === 0 ? [] : [`${file.name}: snapshots in it (${snapshots}) are not packed`]),
+    ...(bitmaps ? [`${file.name}: bitmaps of changes in it are not packed`] : []),
+  ];
   const image = { path: file.name, format: 'qcow2' } as const;
   return { disk, image, ranges, warnings, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
 }

@@ -4,6 +4,7 @@ import { open, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockDisk } from '../../src/io/disk-lock.js';
+import { openFileSource } from '../../src/io/file-source.js';
 import { silentProgress } from '../../src/progress.js';
 import { type PackRequest, runPack } from '../../src/publish/run-pack.js';
 import { scratchFolder } from '../helpers/scratch-folder.js';
@@ -93,6 +94,21 @@ describe('runPack', () => {
     execFileSync('qemu-img', ['snapshot', '-c', 'one', file('image')]);
     const { warnings } = await runPack(request({ input: file('image') }));
     expect(warnings).toContain(`${file('image')}: snapshots in it (1) are not packed`);
+  });
+
+  it('says that bitmaps are not packed', async () => {
+    convert('qcow2');
+    execFileSync('qemu-img', ['bitmap', '--add', file('image'), 'backup']);
+    const { warnings } = await runPack(request({ input: file('image') }));
+    expect(warnings).toContain(`${file('image')}: bitmaps of changes in it are not packed`);
+  });
+
+  it('refuses a pipe without waiting for it, and a folder', async () => {
+    execFileSync('mkfifo', [file('pipe')]);
+    for (const input of [file('pipe'), folder.path]) {
+      await expect(runPack(request({ input }))).rejects.toMatchObject({ code: 'TSB_USAGE' });
+      await expect(openFileSource(input)).rejects.toMatchObject({ code: 'TSB_IO' });
+    }
   });
 
   it('refuses images that need others, and what is compressed', async () => {

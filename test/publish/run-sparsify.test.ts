@@ -169,6 +169,19 @@ describe('runSparsify', () => {
     });
   });
 
+  it('refuses a qcow2 image with bitmaps, which the new one would not have', async () => {
+    await using folder = await scratchFolder();
+    const disk = join(folder.path, 'disk.qcow2');
+    run('qemu-img', ['create', '-q', '-f', 'qcow2', disk, '1M']);
+    run('qemu-img', ['bitmap', '--add', disk, 'backup']);
+    await expect(runSparsify(request(disk, { inPlace: true }))).rejects.toMatchObject({
+      code: 'TSB_USAGE',
+      message: `${disk}: has bitmaps of changes, which a new image would lose`,
+    });
+    run('qemu-img', ['bitmap', '--remove', disk, 'backup']);
+    await runSparsify(request(disk, { inPlace: true }));
+  });
+
   it('refuses arguments that contradict each other', async () => {
     await using folder = await scratchFolder();
     const disk = makeSparse(join(folder.path, 'empty.img'), MIB);
