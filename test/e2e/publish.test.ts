@@ -134,6 +134,19 @@ it('a full disk at any stage leaves an index that holds, and nothing unfinished'
   for (const path of [from, site, folder]) rmSync(path, { recursive: true });
 });
 
+it('a target that is read-only is told as such', async () => {
+  const folder = join(desk.path, 'read-only');
+  const script = `mkdir -p ${folder} && mount -t tmpfs -o ro none ${folder} || exit 99; "$@"`;
+  const wrapper = ['unshare', '-Urm', 'sh', '-c', script, 'sh'];
+  for (const to of [folder, join(folder, 'below')]) {
+    const outcome = await desk.run(['repo', 'publish', repo(), to, '--json'], { wrapper });
+    expect(failureOf(outcome)).toMatchObject({
+      summary: '7 TSB_OUTPUT_UNUSABLE',
+      message: expect.stringContaining('read-only') as unknown,
+    });
+  }
+});
+
 it('an upload that is killed, and one that is interrupted, leave the index that was there, and are gone on with', async () => {
   resultOf(await desk.run([...words('stopped'), '--json'], { env: server.env }));
   const before = server.s3cmd(['ls', '-r', `s3://${server.bucket}/stopped/`]);

@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { TsbuilderError, errnoOf } from '../../errors.js';
+import { TsbuilderError, errnoOf, messageOf } from '../../errors.js';
 import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
 import { sweepTemporary } from '../../index-repo/publish-strays.js';
 import { openFileSource } from '../../io/file-source.js';
@@ -46,22 +46,50 @@ export function folderTarget(dir: string): PublishTarget {
     },
     async exclusively(action, { signal }) {
       await makeFolder(dir);
+      await assertWritable(dir);
       return withLock(lockPath(dir), { signal }, action);
     },
   };
 }
 
-/** @throws TSB_OUTPUT_UNUSABLE where something else is, or must not be written; TSB_NO_SPACE, TSB_IO */
+/**
+ * Makes a folder and those above it, one by one: Node's own way goes round for ever where the system lets nobody make any, as in `/proc`.
+ *
+ * @throws TSB_OUTPUT_UNUSABLE where something else is, or nothing must be written; TSB_NO_SPACE, TSB_IO
+ */
 async function makeFolder(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { recursive: true });
-  } catch (error) {
-    if (!['EEXIST', 'ENOTDIR'].includes(errnoOf(error) ?? '')) throw writeError(dir, error);
-    throw new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${dir}: is no folder, or is below a file`, {
-      hint: 'A repository is published into a folder of its own.',
-      cause: error,
+  const failure = await mkdir(dir).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const code = errnoOf(failure);
+  if (failure === undefined || (code === 'EEXIST' && (await stat(dir)).isDirectory())) return;
+  if (code === 'ENOENT' && dirname(dir) !== dir) {
+    await makeFolder(dirname(dir));
+    await mkdir(dir).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw unusable(dir, error);
     });
+    return;
   }
+  throw unusable(dir, failure);
+}
+
+/** Root may write everywhere but where nobody may. */
+async function assertWritable(dir: string): Promise<void> {
+  await access(dir, constants.W_OK).catch((error: unknown) => {
+    throw unusable(dir, error);
+  });
+}
+
+function unusable(dir: string, error: unknown): unknown {
+  const code = errnoOf(error) ?? '';
+  const isFile = ['EEXIST', 'ENOTDIR'].includes(code);
+  if (!isFile && !['EROFS', 'EACCES', 'EPERM', 'ENOENT'].includes(code)) return writeError(dir, error);
+  const why = isFile ? 'is no folder, or is below a file' : `cannot be written: ${messageOf(error)}`;
+  return new TsbuilderError('TSB_OUTPUT_UNUSABLE', `${dir}: ${why}`, {
+    hint: 'A repository is published into a folder that can be written. Nothing was sent.',
+    cause: error,
+  });
 }
 
 async function isSame(path: string, file: PublishedFile, { signal }: TargetOptions): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import { resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { redactUrl } from '../../io/redact-url.js';
 import { parseLocation } from '../../io/source-location.js';
@@ -38,13 +38,18 @@ export async function openTarget(dir: string, text: string, options: S3Options =
 }
 
 async function outsideOf(dir: string, folder: string): Promise<string> {
-  const [from, to] = await Promise.all([realpath(dir), realpath(folder).catch(() => folder)]);
+  const from = await whereIs(resolve(dir));
+  const to = await whereIs(folder);
   if (!`${to}${sep}`.startsWith(`${from}${sep}`)) return folder;
-  throw new TsbuilderError(
-    'TSB_USAGE',
-    `${folder}: ${from === to ? 'is' : 'is in'} the repository that is to be published`,
-    {
-      hint: 'Name another folder: users need no copy beside the original.',
-    },
+  const what = from === to ? 'is the repository' : 'is in the repository';
+  throw new TsbuilderError('TSB_USAGE', `${folder}: ${what} that is to be published`, {
+    hint: 'Name another folder.',
+  });
+}
+
+/** An absolute path without symbolic links, also of what is not there yet: a repository that is missing is told when it is read. */
+function whereIs(path: string): Promise<string> {
+  return realpath(path).catch(async () =>
+    dirname(path) === path ? path : join(await whereIs(dirname(path)), basename(path)),
   );
 }

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentProgress } from '../../../src/progress.js';
@@ -114,7 +123,10 @@ describe('publishRepository', () => {
   );
 
   it('refuses a folder in the repository', async () => {
-    await expect(publish(join(dir, 'public'))).rejects.toMatchObject({ code: 'TSB_USAGE' });
+    const link = join(repository.path, 'link');
+    symlinkSync(dir, link);
+    for (const to of [dir, join(dir, 'public'), join(link, 'a/b')])
+      await expect(publish(to)).rejects.toMatchObject({ code: 'TSB_USAGE' });
   });
 });
 
@@ -169,7 +181,17 @@ describe('a target that has an index', () => {
 /** Times of signatures have one second. */
 const untilNextSecond = (): Promise<void> => setTimeout(1100);
 
-it.each(['file', 'file/below'])('refuses a target that is %s', async (name) => {
-  writeFileSync(join(repository.path, 'file'), '');
-  await expect(publish(join(repository.path, name))).rejects.toMatchObject({ code: 'TSB_OUTPUT_UNUSABLE' });
+it.each(['file', 'file/below', '/proc/none', '/proc/none/below'])(
+  'refuses a target that cannot be one: %s',
+  async (name) => {
+    writeFileSync(join(repository.path, 'file'), '');
+    const to = resolve(repository.path, name);
+    await expect(publish(to)).rejects.toMatchObject({ code: 'TSB_OUTPUT_UNUSABLE' });
+  },
+);
+
+it('says of a repository that is not there that it is not there', async () => {
+  const none = join(repository.path, 'none');
+  const target = await openTarget(none, out);
+  await expect(repository.publish(target, { dir: none })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
 });
