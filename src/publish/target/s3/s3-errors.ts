@@ -40,6 +40,11 @@ const TOLD: Readonly<Record<string, Told>> = {
     what: 'the credentials have expired',
     hint: 'Get new ones, and run the command again.',
   },
+  RequestTimeTooSkewed: {
+    code: 'TSB_CREDENTIALS',
+    what: 'the clock of this machine is too far from that of the server',
+    hint: 'Set the clock: requests are signed with the time.',
+  },
   PermanentRedirect: OTHER_REGION,
   AuthorizationHeaderMalformed: OTHER_REGION,
   AccessDenied: {
@@ -79,12 +84,18 @@ export function s3Error(error: unknown, { name, bucket, endpoint }: S3Request): 
     return new TsbuilderError('TSB_USAGE', `${name}: the region is not known`, { hint, cause: error });
   }
   if (status === undefined) return silence(error, endpoint ?? name);
-  return new TsbuilderError(
-    'TSB_HTTP_STATUS',
-    `${name}: the server answered with HTTP status ${status}: ${error.name}: ${messageOf(error)}`,
-    { details, cause: error },
-  );
+  const answer = `${name}: the server answered with HTTP status ${status}`;
+  // The library has no name for what it could not read; what it says then is for programmers.
+  const isForeign = UNREAD.includes(error.name);
+  const hint = isForeign ? 'What answers there may be no S3 server: check --endpoint.' : undefined;
+  const message = isForeign
+    ? `${answer}, not in the way of S3`
+    : `${answer}: ${error.name}: ${messageOf(error)}`;
+  return new TsbuilderError('TSB_HTTP_STATUS', message, { hint, details, cause: error });
 }
+
+/** Names of errors whose answer was not one of an S3 server. */
+const UNREAD: readonly string[] = ['Error', 'SyntaxError', 'Unknown', 'UnknownError'];
 
 function find(name: string): Told | undefined {
   return Object.hasOwn(TOLD, name) ? TOLD[name] : undefined;
