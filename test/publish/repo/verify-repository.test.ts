@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,6 +85,12 @@ describe('verifyRepository', () => {
   it('tells once that a file is missing', async () => {
     rmSync(join(dir, 'tiny-x86_64.r1.xz'));
     expect(await faults()).toEqual(['TSB_NOT_FOUND']);
+  });
+
+  it('does not wait for a pipe in the place of a file', async () => {
+    rmSync(join(dir, 'tiny-x86_64.r1.xz'));
+    execFileSync('mkfifo', [join(dir, 'tiny-x86_64.r1.xz')]);
+    expect(await faults()).toEqual(['TSB_IO']);
   });
 
   it('tells a map of another file from damage in a block', async () => {
