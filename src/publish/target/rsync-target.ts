@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../errors.js';
+import { TsbuilderError, errnoOf } from '../../errors.js';
 import { type ExecResult, exec } from '../../io/exec.js';
 import { makeTemporaryFolder } from '../../io/temporary-folder.js';
 import { assertFormer } from './former-index.js';
@@ -65,12 +65,40 @@ function byComparison(files: readonly PublishedFile[]): [PublishedFile[], string
   ];
 }
 
-function rsync(
+async function rsync(
   args: readonly string[],
   options: { input?: string; okStatus?: readonly number[]; signal?: AbortSignal | undefined },
 ): Promise<ExecResult> {
-  return exec('rsync', args, { debianPackage: 'rsync', ...options });
+  try {
+    return await exec('rsync', args, { debianPackage: 'rsync', ...options });
+  } catch (error) {
+    if (!(error instanceof TsbuilderError) || error.code !== 'TSB_TOOL_FAILED') throw error;
+    const hint = HINTS.find(([said]) => said.test(error.message))?.[1] ?? error.hint;
+    throw new TsbuilderError(error.code, error.message, { hint, details: error.details, cause: error });
+  }
 }
+
+/** What to do about what ssh, the shell of the other side, and rsync say. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /rsync: (?:command )?not found|remote command not found/,
+    'Install rsync on the other side, 3.2.3 or later.',
+  ],
+  [
+    /Host key verification failed/,
+    'Log in with ssh once and compare the key of the host: it is not known, or is another one than before.',
+  ],
+  [
+    /Permission denied \(/,
+    'ssh needs a key that the host accepts, or an agent that has it: no password is asked for.',
+  ],
+  [/unrecognized option|unknown option/, 'rsync 3.2.3 or later is needed on both sides.'],
+  [
+    /Read-only file system|Permission denied|read only/,
+    'The user of the other side must be allowed to write there.',
+  ],
+  [/No space left/, 'Free some space on the other side, and run the command again.'],
+];
 
 function listOf(names: readonly string[]): string {
   return names.map((name) => `${name}\0`).join('');

@@ -71,9 +71,23 @@ describe('publishRepository', () => {
     await expect(publish(to)).rejects.toMatchObject({
       code: 'TSB_TOOL_FAILED',
       message: expect.stringContaining('Host key verification failed') as unknown,
+      hint: expect.stringContaining('compare the key of the host') as unknown,
     });
     vi.stubEnv('RSYNC_RSH', server.command);
     await publishesStepByStep(repository, await openTarget(dir, to), servedFolder(out));
+  });
+
+  it('says that rsync is missing on the other side', async () => {
+    const shell = join(repository.path, 'shell');
+    // What a shell there answers, and ssh ends with.
+    writeFileSync(shell, '#!/bin/sh\necho "bash: line 1: rsync: command not found" >&2\nexit 127\n', {
+      mode: 0o755,
+    });
+    vi.stubEnv('RSYNC_RSH', shell);
+    await expect(publish('host:/srv')).rejects.toMatchObject({
+      code: 'TSB_TOOL_FAILED',
+      hint: expect.stringContaining('Install rsync on the other side') as unknown,
+    });
   });
 
   it('mends a file of the target that is damaged', async () => {
