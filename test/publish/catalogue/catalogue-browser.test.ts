@@ -154,6 +154,29 @@ describe('the catalogue page in Chromium', () => {
     expect(complaints.join()).toContain('Content Security Policy');
   });
 
+  it('holds hundreds of templates, also with texts that run from the right: headings in order, links that lead somewhere', async () => {
+    const [one] = catalogue().templates;
+    if (!one) throw new Error('no template');
+    const names = ['שלום', '\u202Efdp.exe', ...Array.from({ length: 200 }, (_, at) => `debian-${at}`)];
+    const templates = names.map((name) => ({
+      ...one,
+      name,
+      fullName: `${name} \u2067x`,
+      picture: undefined,
+    }));
+    const { page, complaints } = await visit({ ...catalogue(), templates: [one, ...templates] });
+    expect(await page.locator('article').count()).toBe(203);
+    // Nothing turns the text behind it round.
+    expect(await page.locator('body').innerText()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
+    expect(await page.locator('h1').count()).toBe(1);
+    expect(await page.getByRole('heading', { level: 2 }).count()).toBe(204);
+    expect(await page.getByRole('img', { name: 'small: allocation of the disk' }).count()).toBe(1);
+    const dangling = `[...document.links].map((link) => link.getAttribute('href')).filter((href) => href.startsWith('#') ? !document.querySelector(href) : /[:/]/.test(href))`;
+    expect(await page.evaluate(dangling)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   it.each([320, 390])('fits a screen of %i pixels', async (width) => {
     const long = { name: 'a'.repeat(80), fullName: 'b'.repeat(150), notes: { '': 'c'.repeat(500) } };
     for (const of of [catalogue(), catalogue(long)]) {
