@@ -58,7 +58,7 @@ export interface SparsifyResult {
  * told what is not needed; a qcow2 image is written anew and takes the place of the old one when it is complete.
  *
  * @throws TSB_USAGE for arguments that contradict each other, TSB_LOCKED when the disk is in use, TSB_CONTENT_CHANGED when it is
- *   written to meanwhile, TSB_PARTITION_TABLE, TSB_OUTPUT_UNUSABLE for a device that cannot discard, and as writing disks
+ *   written to meanwhile, TSB_PARTITION_NOT_FOUND for one to ignore, TSB_PARTITION_TABLE, TSB_OUTPUT_UNUSABLE for a device that cannot discard, and as writing disks
  */
 export async function runSparsify(request: SparsifyRequest): Promise<SparsifyResult> {
   const { input, signal, ignore, progress } = request;
@@ -80,6 +80,7 @@ export async function runSparsify(request: SparsifyRequest): Promise<SparsifyRes
   await using source = await openFileSource(path);
   await using content = await openDiskContent(source, { path, signal });
   const known = await surveyDisk(content.disk, { ignore, signal });
+  assertIgnored(known, ignore);
   const survey = await askDrivers(known, { path, format: kind.format }, { progress, signal });
   const ranges = freeRanges(survey);
   const output = request.output ?? path;
@@ -104,6 +105,17 @@ function assertRequest({ inPlace, output, format, dryRun }: SparsifyRequest): vo
   if (why === false) return;
   throw new TsbuilderError('TSB_USAGE', why, {
     hint: 'tsbuilder sparsify DISK OUT, or tsbuilder sparsify DISK --in-place',
+  });
+}
+
+/** What is to be left must be there: with a number that is mistaken, what was meant would be changed. */
+function assertIgnored({ regions }: DiskSurvey, ignore: readonly number[]): void {
+  const numbers = [...new Set(regions.flatMap(({ partition }) => partition ?? []))];
+  const missing = ignore.find((number) => !numbers.includes(number));
+  if (missing === undefined) return;
+  throw new TsbuilderError('TSB_PARTITION_NOT_FOUND', `there is no partition ${missing} to ignore`, {
+    hint:
+      numbers.length > 0 ? `The disk has partitions ${numbers.join(', ')}.` : 'The disk has no partitions.',
   });
 }
 

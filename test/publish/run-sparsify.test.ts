@@ -149,6 +149,10 @@ describe('runSparsify', () => {
       freeRanges: [],
     });
     expect(of('p6')).toMatchObject({ left: 'a hibernated system', freeRanges: [] });
+    await expect(runSparsify(request(disk, { inPlace: true, ignore: [1, 7] }))).rejects.toMatchObject({
+      code: 'TSB_PARTITION_NOT_FOUND',
+      hint: 'The disk has partitions 1, 5, 6.',
+    });
   });
 
   it('reads a disk that others read too for a copy, but does not change it under them', async () => {
