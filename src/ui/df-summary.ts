@@ -50,10 +50,11 @@ export function formatDf(result: DfResult, { bytes }: { readonly bytes: boolean 
   ].join('\n');
 }
 
-function packingLines({ packing, total }: DfResult, show: (size: number) => string): string[] {
+function packingLines({ packing, sparsify, total }: DfResult, show: (size: number) => string): string[] {
   if (!packing) return [];
   const { packed, estimated, free = 0 } = packing;
-  if (estimated) return [`pack would make about ${show(packed)} of ${show(total.data)} (estimated)`];
+  const less = sparsify.driven > 0 ? ' or less' : '';
+  if (estimated) return [`pack would make about ${show(packed)}${less} of ${show(total.data)} (estimated)`];
   const saves = free > 0 ? `; about ${show(free)} of them for what nothing uses` : '';
   return [`packed in ${show(packed)}${saves}`];
 }

@@ -75,6 +75,7 @@ describe('tsbuilder df', () => {
     expect(result.packing?.packed).toBeLessThanOrEqual(result.total.data);
     const driven = await df(xfs);
     expect(driven.result.sparsify.driven).toBe(driven.result.total.data);
+    expect(driven.text).toMatch(/pack would make about .* or less of/);
     expect(driven.text).toContain('places of its free space not known: only its driver');
     expect(driven.text).toMatch(/of data, and what drivers find free in [0-9.]+ [KM]iB$/m);
   }, 30_000);
