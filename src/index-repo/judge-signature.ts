@@ -9,6 +9,8 @@ export interface VerifiedSignature {
   /** Fingerprint, lower-case hex, of the primary key it belongs to. */
   readonly primaryFingerprint: string;
   readonly createdAt: Date;
+  /** When it stops to hold; undefined: it holds for as long as the key does. */
+  readonly expiresAt: Date | undefined;
 }
 
 /** What signatures are judged by. */
@@ -76,7 +78,13 @@ async function judgeOne(
   const createdAt = packet.created ?? new Date(NaN);
   const intact = (): Promise<void> => document.verify(packet, { date: createdAt, config, keys: [key] });
   await checkCase({ name, packet, key, signer, createdAt, now, config, weakHashes, intact });
-  return { fingerprint: signer.getFingerprint(), primaryFingerprint: key.getFingerprint(), createdAt };
+  const until = packet.getExpirationTime();
+  return {
+    fingerprint: signer.getFingerprint(),
+    primaryFingerprint: key.getFingerprint(),
+    createdAt,
+    expiresAt: until instanceof Date ? until : undefined,
+  };
 }
 
 function findSigner(

@@ -49,6 +49,8 @@ export interface PresentIndex {
   readonly sections: readonly IndexSection[];
   /** Of the key that signed it, upper-case hex; undefined when there is no index yet. */
   readonly signedBy: string | undefined;
+  /** When its signature stops to hold, or has; undefined where it holds for as long as the key does. */
+  readonly expiresAt?: Date | undefined;
 }
 
 /**
@@ -67,6 +69,7 @@ export async function readPresentIndex(dir: string, keys: readonly PublicKey[]):
     return {
       sections: splitIndex(verified.text),
       signedBy: verified.primaryFingerprint.toUpperCase(),
+      expiresAt: verified.expiresAt,
     };
   } catch (error) {
     if (!(error instanceof TsbuilderError)) throw error;

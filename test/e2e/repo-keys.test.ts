@@ -224,9 +224,16 @@ describe('--expires', () => {
     writeFileSync(index, gnupg.gpg([...past, '--local-user', plain.fingerprint, '--clearsign'], text));
     const trust = ['--source', index, '--key', join(dir, 'key.asc')];
     expect((await desk.run(['--list', ...trust])).status).not.toBe(0);
+    const list = async (): Promise<string> => String((await desk.run(['repo', 'list', dir])).stdout);
+    expect(await list()).toContain(
+      `Signed by ${plain.fingerprint}; expired on 2026-01-03 00:00 UTC: repo sign renews it\n`,
+    );
     resultOf(await repo(['sign', dir, '--key', plain.secret]));
     expect(judged(dir)).toEqual({ by: plain.fingerprint, seconds: 0 });
     expect(readFileSync(index, 'utf8')).toContain('[gone]');
+    expect(await list()).toContain(`Signed by ${plain.fingerprint}\n`);
+    resultOf(await repo(['sign', dir, '--key', plain.secret, '--expires', '30d']));
+    expect(await list()).toMatch(/ until \d{4}-\d\d-\d\d \d\d:\d\d UTC\n/);
     expect((await desk.run(['--list', ...trust])).status).toBe(0);
   });
 

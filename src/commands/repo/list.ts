@@ -19,9 +19,16 @@ export default class RepoList extends BaseCommand<typeof RepoList> {
       ...[name, arch, String(revision), file],
       former.join(' '),
     ]);
-    this.log(`Signed by ${list.signedBy ?? ''}`);
+    this.log(`Signed by ${list.signedBy ?? ''}${until(list.expiresAt)}`);
     if (rows.length > 0)
       this.log(formatTable([['NAME', 'ARCH', 'REVISION', 'FILE', 'FORMER'], ...rows]).join('\n'));
     return list;
   }
+}
+
+/** How long a signature holds, as the end of a sentence. */
+function until(expiresAt: Date | undefined): string {
+  if (!expiresAt) return '';
+  const day = `${expiresAt.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return expiresAt.getTime() > Date.now() ? ` until ${day}` : `; expired on ${day}: repo sign renews it`;
 }

@@ -96,6 +96,8 @@ export interface RepositoryList {
   /** Of its keys, upper-case hex; the last signs index.asc. */
   readonly keys: readonly string[];
   readonly signedBy: string | undefined;
+  /** When the signature stops to hold, or has; undefined where it holds for as long as the key does. */
+  readonly expiresAt: Date | undefined;
   readonly templates: readonly {
     readonly name: string;
     readonly arch: string | undefined;
@@ -109,7 +111,7 @@ export interface RepositoryList {
 /** The templates of a repository, from its verified index. @throws TSB_SIGNATURE_*, TSB_NOT_FOUND when it is none */
 export async function listRepository(dir: string): Promise<RepositoryList> {
   const keys = await readRepositoryKeys(dir);
-  const { sections, signedBy } = await readPresentIndex(dir, keys);
+  const { sections, signedBy, expiresAt } = await readPresentIndex(dir, keys);
   if (signedBy === undefined) {
     throw new TsbuilderError('TSB_NOT_FOUND', `${dir}: no repository: it has no index.asc`, {
       hint: `Make one: tsbuilder repo init ${dir}`,
@@ -120,6 +122,7 @@ export async function listRepository(dir: string): Promise<RepositoryList> {
     dir,
     keys: keys.map((key) => key.getFingerprint().toUpperCase()),
     signedBy,
+    expiresAt,
     templates: sections.map(({ name, arch, revision, file }) => {
       const former = files.filter((one) => one.stem === `${name}-${arch ?? ''}` && one.revision < revision);
       return { name, arch, revision, file, former: [...new Set(former.map((one) => one.revision))] };
