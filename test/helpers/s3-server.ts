@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { run } from './disk.js';
 import { scratchFolder } from './scratch-folder.js';
 
@@ -57,4 +58,18 @@ export async function startS3Server(): Promise<S3Server> {
       await folder[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A server for all tests of a file, which have the environment of its owner. */
+export function useS3Server(): () => S3Server {
+  let server: S3Server;
+  beforeAll(async () => {
+    server = await startS3Server();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  beforeEach(() => {
+    for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
+  });
+  afterEach(() => void vi.unstubAllEnvs());
+  return () => server;
 }

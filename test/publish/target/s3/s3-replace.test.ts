@@ -7,33 +7,27 @@ import {
   type PutObjectCommandInput,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentProgress } from '../../../../src/progress.js';
 import { openTarget } from '../../../../src/publish/target/open-target.js';
 import type { PublishSummary } from '../../../../src/publish/target/publish-repository.js';
 import { type TinyRepository, tinyRepository } from '../../../helpers/publish-target.js';
 import { type S3Asked, type S3Fate, startS3Proxy } from '../../../helpers/s3-proxy.js';
-import { type S3Server, startS3Server } from '../../../helpers/s3-server.js';
+import { useS3Server } from '../../../helpers/s3-server.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let server: S3Server;
+const server = useS3Server();
 let client: S3Client;
 let repository: TinyRepository;
 let count = 0;
 let place: string;
-beforeAll(async () => {
-  server = await startS3Server();
-});
-afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {
   repository = await tinyRepository();
-  for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
-  client = new S3Client({ endpoint: server.endpoint, region: 'us-east-1', forcePathStyle: true });
+  client = new S3Client({ endpoint: server().endpoint, region: 'us-east-1', forcePathStyle: true });
   place = `place-${(count += 1)}`;
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await repository[Symbol.asyncDispose]();
 });
 
@@ -43,21 +37,21 @@ interface Published {
   readonly warnings: string[];
 }
 
-async function publish(endpoint = server.endpoint): Promise<Published> {
+async function publish(endpoint = server().endpoint): Promise<Published> {
   const warnings: string[] = [];
   const progress = { ...silentProgress, warn: (message: string) => void warnings.push(message) };
-  const target = await openTarget(repository.dir, `s3://${server.bucket}/${place}`, { endpoint });
+  const target = await openTarget(repository.dir, `s3://${server().bucket}/${place}`, { endpoint });
   return repository.publish(target, { progress, page: false, force: true }).then(
     (summary) => ({ summary, error: undefined, warnings }),
     (error: unknown) => ({ summary: {}, error, warnings }),
   );
 }
 
-const indexKey = () => ({ Bucket: server.bucket, Key: `${place}/index.asc` });
+const indexKey = () => ({ Bucket: server().bucket, Key: `${place}/index.asc` });
 const isIndexPut = ({ method, url }: S3Asked): boolean => method === 'PUT' && url.includes('/index.asc');
 
 async function storedIndex(): Promise<string> {
-  return (await fetch(`${server.publicUrl}/${place}/index.asc`)).text();
+  return (await fetch(`${server().publicUrl}/${place}/index.asc`)).text();
 }
 
 const ownIndex = (): string => readFileSync(join(repository.dir, 'index.asc'), 'utf8');
@@ -93,7 +87,7 @@ async function conditionally(asked: S3Asked): Promise<S3Fate> {
 
 /** A server that knows conditional writes; `before` is done when the index arrives, before it is looked at. */
 const conditionalServer = (before: () => Promise<void> = () => Promise.resolve()) =>
-  startS3Proxy(server.endpoint, async (asked) => {
+  startS3Proxy(server().endpoint, async (asked) => {
     if (!isIndexPut(asked)) return 'pass';
     await before();
     return conditionally(asked);
@@ -134,7 +128,7 @@ describe('the index in a bucket whose server knows conditional writes', () => {
 
   it('is there when the answer was lost, and the condition does not hold any more', async () => {
     let isLost = false;
-    await using proxy = await startS3Proxy(server.endpoint, async (asked) => {
+    await using proxy = await startS3Proxy(server().endpoint, async (asked) => {
       if (!isIndexPut(asked)) return 'pass';
       const fate = await conditionally(asked);
       if (isLost) return fate;
@@ -157,7 +151,7 @@ describe('the index in a bucket whose server knows no conditional writes', () =>
   });
 
   it('is put without a condition, which is said: 400', async () => {
-    await using proxy = await startS3Proxy(server.endpoint, (asked) =>
+    await using proxy = await startS3Proxy(server().endpoint, (asked) =>
       isIndexPut(asked) && asked.headers['if-none-match'] !== undefined
         ? { status: 400, code: 'InvalidArgument' }
         : 'pass',
@@ -169,7 +163,7 @@ describe('the index in a bucket whose server knows no conditional writes', () =>
   });
 
   it('is not put without a condition because the credentials expire then', async () => {
-    await using proxy = await startS3Proxy(server.endpoint, (asked) =>
+    await using proxy = await startS3Proxy(server().endpoint, (asked) =>
       isIndexPut(asked) ? { status: 400, code: 'ExpiredToken' } : 'pass',
     );
     expect(await publish(proxy.endpoint)).toMatchObject({ error: { code: 'TSB_CREDENTIALS' }, warnings: [] });

@@ -10,12 +10,12 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openTarget } from '../../../../src/publish/target/open-target.js';
 import type { PublishedFile } from '../../../../src/publish/target/publish-target.js';
 import { sha512 } from '../../../helpers/e2e-template.js';
 import { type S3Asked, type S3Fate, startS3Proxy } from '../../../helpers/s3-proxy.js';
-import { type S3Server, startS3Server } from '../../../helpers/s3-server.js';
+import { useS3Server } from '../../../helpers/s3-server.js';
 import { scratchFolder } from '../../../helpers/scratch-folder.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -25,23 +25,17 @@ const PART = 16 * MIB;
 /** Three parts. */
 const SIZE = 2 * PART + 1;
 
-let server: S3Server;
+const server = useS3Server();
 let client: S3Client;
 let folder: Awaited<ReturnType<typeof scratchFolder>>;
 let count = 0;
 let place: string;
-beforeAll(async () => {
-  server = await startS3Server();
-});
-afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {
-  for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
-  client = new S3Client({ endpoint: server.endpoint, region: 'us-east-1', forcePathStyle: true });
+  client = new S3Client({ endpoint: server().endpoint, region: 'us-east-1', forcePathStyle: true });
   folder = await scratchFolder();
   place = `place-${(count += 1)}`;
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await folder[Symbol.asyncDispose]();
 });
 
@@ -58,14 +52,14 @@ interface Sent {
   readonly error: unknown;
 }
 
-const targetAt = (endpoint: string) => openTarget('.', `s3://${server.bucket}/${place}`, { endpoint });
+const targetAt = (endpoint: string) => openTarget('.', `s3://${server().bucket}/${place}`, { endpoint });
 
 /** Sends it, stopping where `stopAt` bytes have arrived. */
 async function send(
   file: PublishedFile,
   options: { endpoint?: string; stopAt?: number } = {},
 ): Promise<Sent> {
-  const target = await targetAt(options.endpoint ?? server.endpoint);
+  const target = await targetAt(options.endpoint ?? server().endpoint);
   const controller = new AbortController();
   const warnings: string[] = [];
   let [resumed, arrived] = [0, 0];
@@ -91,7 +85,7 @@ async function interrupt(
   file: PublishedFile,
   fate: (asked: S3Asked) => S3Fate = () => 'pass',
 ): Promise<Sent> {
-  await using proxy = await startS3Proxy(server.endpoint, (asked) =>
+  await using proxy = await startS3Proxy(server().endpoint, (asked) =>
     isPart(asked, 3) ? 'hang' : fate(asked),
   );
   return await send(file, { endpoint: proxy.endpoint, stopAt: 2 * PART });
@@ -99,7 +93,7 @@ async function interrupt(
 
 /** The unfinished uploads, with the numbers of their parts. */
 async function unfinished(): Promise<{ Key: string; UploadId: string; parts: number[] }[]> {
-  const Bucket = server.bucket;
+  const Bucket = server().bucket;
   const list = new ListMultipartUploadsCommand({ Bucket, Prefix: `${place}/` });
   const { Uploads = [] } = await client.send(list);
   return Promise.all(
@@ -112,9 +106,9 @@ async function unfinished(): Promise<{ Key: string; UploadId: string; parts: num
 
 /** The object is the file, by its content and by what is said of it, and no upload is left. */
 async function expectStored(file: PublishedFile, data: Buffer): Promise<void> {
-  const found = await fetch(`${server.publicUrl}/${place}/${file.name}`);
+  const found = await fetch(`${server().publicUrl}/${place}/${file.name}`);
   expect(sha512(Buffer.from(await found.arrayBuffer()))).toBe(sha512(data));
-  expect(await (await targetAt(server.endpoint)).missing([file], {})).toEqual([]);
+  expect(await (await targetAt(server().endpoint)).missing([file], {})).toEqual([]);
   expect(await unfinished()).toEqual([]);
 }
 
@@ -127,7 +121,7 @@ describe('an upload that was interrupted', () => {
     expect(first.warnings).toEqual([expect.stringContaining('32 MiB of 32 MiB have arrived and stay')]);
     expect(await unfinished()).toMatchObject([{ parts: [1, 2] }]);
     const asked: string[] = [];
-    await using proxy = await startS3Proxy(server.endpoint, ({ method, url }) => {
+    await using proxy = await startS3Proxy(server().endpoint, ({ method, url }) => {
       if (method === 'PUT') asked.push(/partNumber=\d+/.exec(url)?.[0] ?? url);
       return 'pass';
     });
@@ -140,7 +134,7 @@ describe('an upload that was interrupted', () => {
   it('stays also where credentials expire', async () => {
     const data = randomBytes(SIZE);
     const file = fileOf(data);
-    await using proxy = await startS3Proxy(server.endpoint, async (asked) => {
+    await using proxy = await startS3Proxy(server().endpoint, async (asked) => {
       if (!isPart(asked, 3)) return 'pass';
       await vi.waitFor(async () => expect(await unfinished()).toMatchObject([{ parts: [1, 2] }]), 30_000);
       // The answers to the other parts are on their way.
@@ -156,7 +150,7 @@ describe('an upload that was interrupted', () => {
 
   it('is taken away when the server refuses a part for good', async () => {
     const file = fileOf(randomBytes(SIZE));
-    await using proxy = await startS3Proxy(server.endpoint, (asked) =>
+    await using proxy = await startS3Proxy(server().endpoint, (asked) =>
       isPart(asked, 3) ? { status: 403, code: 'AccessDenied' } : 'pass',
     );
     const { error, warnings } = await send(file, { endpoint: proxy.endpoint });
@@ -175,7 +169,7 @@ describe('an upload that was interrupted', () => {
     const [former] = await unfinished();
     if (!former) throw new Error('nothing is left');
     const { Key, UploadId } = former;
-    const part = { Bucket: server.bucket, Key, UploadId, PartNumber: 2, Body: randomBytes(PART) };
+    const part = { Bucket: server().bucket, Key, UploadId, PartNumber: 2, Body: randomBytes(PART) };
     if (isDamaged) await client.send(new UploadPartCommand(part));
     const now = change(data);
     const file = fileOf(now);
@@ -196,7 +190,7 @@ describe('an upload that was interrupted', () => {
     const data = randomBytes(SIZE);
     const file = fileOf(data);
     await interrupt(file);
-    const key = { Bucket: server.bucket, Key: `${place}/${file.name}` };
+    const key = { Bucket: server().bucket, Key: `${place}/${file.name}` };
     await client.send(new CreateMultipartUploadCommand(key));
     const { UploadId } = await client.send(new CreateMultipartUploadCommand(key));
     await client.send(new UploadPartCommand({ ...key, UploadId, PartNumber: 1, Body: randomBytes(PART) }));
@@ -214,12 +208,12 @@ describe('an upload that was interrupted', () => {
     await interrupt(file);
     const fate = ({ method, url }: S3Asked): S3Fate =>
       method === 'GET' && isRefused(url) ? { status, code: 'AccessDenied' } : 'pass';
-    await using proxy = await startS3Proxy(server.endpoint, fate);
+    await using proxy = await startS3Proxy(server().endpoint, fate);
     expect(await send(file, { endpoint: proxy.endpoint })).toMatchObject({ resumed: 0, error: undefined });
     // Uploads that cannot be listed cannot be found either.
     expect(await unfinished()).toHaveLength(what === 'the uploads' ? 1 : 0);
     for (const { Key, UploadId } of await unfinished())
-      server.s3cmd(['abortmp', `s3://${server.bucket}/${Key}`, UploadId]);
+      server().s3cmd(['abortmp', `s3://${server().bucket}/${Key}`, UploadId]);
     await expectStored(file, data);
   });
 
@@ -235,8 +229,8 @@ describe('an upload that was interrupted', () => {
   it('is fine when another publisher of the same file completes it first', async () => {
     const data = randomBytes(SIZE);
     const file = fileOf(data);
-    const Bucket = server.bucket;
-    await using proxy = await startS3Proxy(server.endpoint, async ({ method, url }) => {
+    const Bucket = server().bucket;
+    await using proxy = await startS3Proxy(server().endpoint, async ({ method, url }) => {
       if (method !== 'POST' || !url.includes('uploadId')) return 'pass';
       const [{ Key, UploadId } = { Key: '', UploadId: '' }] = await unfinished();
       const { Parts } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId }));

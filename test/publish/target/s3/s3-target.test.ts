@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openTarget } from '../../../../src/publish/target/open-target.js';
 import type { PublishTarget, PublishedFile } from '../../../../src/publish/target/publish-target.js';
 import { sha512 } from '../../../helpers/e2e-template.js';
@@ -13,43 +13,41 @@ import {
   tinyRepository,
 } from '../../../helpers/publish-target.js';
 import { startS3Proxy } from '../../../helpers/s3-proxy.js';
-import { type S3Server, startS3Server } from '../../../helpers/s3-server.js';
+import { useS3Server } from '../../../helpers/s3-server.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let server: S3Server;
+const server = useS3Server();
 let repository: TinyRepository;
-beforeAll(async () => {
-  server = await startS3Server();
-});
-afterAll(() => server[Symbol.asyncDispose]());
 beforeEach(async () => {
   repository = await tinyRepository();
-  for (const [name, value] of Object.entries(server.env)) vi.stubEnv(name, value);
 });
 afterEach(async () => {
-  vi.unstubAllEnvs();
   await repository[Symbol.asyncDispose]();
 });
 
-const open = (folder: string, endpoint = server.endpoint): Promise<PublishTarget> =>
-  openTarget(repository.dir, `s3://${server.bucket}/${folder}`, { endpoint });
+const open = (folder: string, endpoint = server().endpoint): Promise<PublishTarget> =>
+  openTarget(repository.dir, `s3://${server().bucket}/${folder}`, { endpoint });
 
 /** A folder of the bucket as s3cmd sees it. */
 function servedBucket(folder: string): ServedPlace {
-  const url = `s3://${server.bucket}/${folder}/`;
+  const url = `s3://${server().bucket}/${folder}/`;
   const local = join(repository.path, 'object');
   return {
     names: () =>
-      [...server.s3cmd(['ls', url]).matchAll(/s3:\/\/\S+\/(\S+)$/gm)].map((match) => match[1] ?? ''),
+      [
+        ...server()
+          .s3cmd(['ls', url])
+          .matchAll(/s3:\/\/\S+\/(\S+)$/gm),
+      ].map((match) => match[1] ?? ''),
     read(name) {
       rmSync(local, { force: true });
-      server.s3cmd(['get', `${url}${name}`, local]);
+      server().s3cmd(['get', `${url}${name}`, local]);
       return readFileSync(local);
     },
     write(name, text) {
       writeFileSync(local, text);
-      server.s3cmd(['put', local, `${url}${name}`]);
+      server().s3cmd(['put', local, `${url}${name}`]);
     },
   };
 }
@@ -62,7 +60,7 @@ function largeFile(name = 'large-x86_64.r1.xz'): PublishedFile & { data: Buffer 
   return { name, path, data, size: data.length, sha512: sha512(data) };
 }
 
-const unfinished = (): string => server.s3cmd(['multipart', `s3://${server.bucket}`]);
+const unfinished = (): string => server().s3cmd(['multipart', `s3://${server().bucket}`]);
 
 describe('an S3 target', () => {
   it('gets content, then the index, and keeps what the index before names', async () => {
@@ -72,7 +70,7 @@ describe('an S3 target', () => {
   it('says what objects are and how long they hold', async () => {
     await repository.publish(await open('typed'));
     const told = async (name: string): Promise<(string | null)[]> => {
-      const { headers } = await fetch(`${server.publicUrl}/typed/${name}`, { method: 'HEAD' });
+      const { headers } = await fetch(`${server().publicUrl}/typed/${name}`, { method: 'HEAD' });
       return [headers.get('content-type'), headers.get('cache-control')];
     };
     expect(await told('tiny-x86_64.r1.xz')).toEqual([
@@ -104,7 +102,7 @@ describe('an S3 target', () => {
   });
 
   it('is freed of what a publisher that was killed has left of its uploads', async () => {
-    const { endpoint, bucket } = server;
+    const { endpoint, bucket } = server();
     const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
     for (const name of ['killed/tiny-x86_64.r9.xz', 'killed/other.iso'])
       await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: name }));
@@ -115,7 +113,7 @@ describe('an S3 target', () => {
   });
 
   it('is tried again when the server fails for a moment', async () => {
-    await using proxy = await faultyProxy(server.endpoint);
+    await using proxy = await faultyProxy(server().endpoint);
     const summary = await repository.publish(await open('faulty', proxy.endpoint));
     expect(summary.sent).toHaveLength(5);
     expect(proxy.faults()).toBeGreaterThan(2);
@@ -126,12 +124,12 @@ describe('an S3 target', () => {
 describe('an S3 target that cannot be used', () => {
   const failure = async (
     env: Record<string, string | undefined>,
-    to = `s3://${server.bucket}/x`,
+    to = `s3://${server().bucket}/x`,
     endpoint?: string,
   ) => {
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
     return repository
-      .publish(await openTarget(repository.dir, to, { endpoint: endpoint ?? server.endpoint }))
+      .publish(await openTarget(repository.dir, to, { endpoint: endpoint ?? server().endpoint }))
       .then(() => 'published')
       .catch((error: unknown) => error);
   };
@@ -156,7 +154,7 @@ describe('an S3 target that cannot be used', () => {
   });
 
   it('because nobody listens there', async () => {
-    const found = await failure({}, `s3://${server.bucket}`, 'http://127.0.0.1:9');
+    const found = await failure({}, `s3://${server().bucket}`, 'http://127.0.0.1:9');
     expect(found).toMatchObject({ code: 'TSB_NETWORK', exit: 6 });
     expect(String(found)).toContain('refused');
   });
