@@ -1,11 +1,9 @@
 import type { PublicKey } from 'openpgp';
 import { join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
-import { withLock } from '../io/lock-file.js';
 import { type IndexSection, formatIndex } from './publish-entry.js';
 import {
   INDEX_FILE,
-  lockPath,
   putIndexes,
   readIfPresent,
   readPresentIndex,
@@ -14,6 +12,7 @@ import {
   signIndexes,
   writeRepositoryKeys,
 } from './publish-folder.js';
+import { type WriterTurn, asWriter } from './publish-lock.js';
 import { type IndexSigner, publicKeysOf } from './publish-signer.js';
 import { endJournal, sweepRevisions } from './publish-strays.js';
 import { parseIndex } from './index-file.js';
@@ -29,6 +28,8 @@ export interface Publisher {
   readonly keep: number;
   /** Milliseconds after which the signature no longer holds. */
   readonly expiresMs?: number | undefined;
+  /** Told where another writer has to be waited for. */
+  readonly warn?: WriterTurn['warn'];
 }
 
 /** What a change makes of an index. */
@@ -55,8 +56,8 @@ export async function changeRepository<T>(
   edit: IndexEdit<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const { dir, signers } = publisher;
-  return withLock(lockPath(dir), { signal }, async () => {
+  const { dir, signers, warn } = publisher;
+  return asWriter(dir, { warn, signal }, async () => {
     const keys = await publicKeysOf(signers);
     const formerKeys = publisher.formerKeys ?? keys;
     const { sections } = await readPresentIndex(dir, formerKeys);

@@ -45,6 +45,7 @@ export interface IndexSection {
   readonly sha512: string | undefined;
   readonly blocks: string | undefined;
   readonly revision: number;
+  readonly aliases: readonly string[];
   /** All its lines, the header first, without blank lines at the end. */
   readonly text: string;
 }
@@ -119,6 +120,7 @@ export function toSection(text: string): IndexSection {
     sha512: value('checksum[sha512]'),
     blocks: value('blocks'),
     revision: Number(value('revision') ?? 1),
+    aliases: (value('aliases') ?? '').split(/[ \t]+/).filter((alias) => alias !== ''),
     text,
   };
 }

@@ -15,11 +15,6 @@ export const KEY_FILE = 'key.asc';
 
 const INDEX_OF_KEY = /^index-[0-9a-f]{16}\.asc$/;
 
-/** Where the writers of a repository exclude each other. */
-export function lockPath(dir: string): string {
-  return join(dir, '.lock');
-}
-
 /** The name of the index that only this key signs: there is one for each key while keys are changed. */
 export function indexOfKey(fingerprint: string): string {
   return `index-${fingerprint.slice(-16).toLowerCase()}.asc`;

@@ -2,8 +2,8 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseIdentity, processState } from '../io/process-identity.js';
 import { type IndexSection, splitIndex } from './publish-entry.js';
-import { withLock } from '../io/lock-file.js';
-import { listIndexes, lockPath, readIfPresent } from './publish-folder.js';
+import { listIndexes, readIfPresent } from './publish-folder.js';
+import { type WriterTurn, asWriter } from './publish-lock.js';
 import { writeDurably } from './publish-file.js';
 
 /** Names of files that a writer is putting in place before an index names them. */
@@ -96,8 +96,8 @@ export async function findStrays(dir: string): Promise<string[]> {
 }
 
 /** Removes what `findStrays` finds while no writer is at work. */
-export async function removeStrays(dir: string, signal?: AbortSignal): Promise<void> {
-  await withLock(lockPath(dir), { signal }, async () => {
+export async function removeStrays(dir: string, turn: WriterTurn): Promise<void> {
+  await asWriter(dir, turn, async () => {
     for (const name of await findStrays(dir)) await rm(join(dir, name), { force: true });
     await rm(join(dir, JOURNAL), { force: true });
   });

@@ -1,17 +1,16 @@
 import { dirname, join } from 'node:path';
 import { TsbuilderError } from '../errors.js';
-import { withLock } from '../io/lock-file.js';
 import type { Publisher } from './publish-change.js';
 import type { IndexSection } from './publish-entry.js';
 import { ensureFolder, writeDurably } from './publish-file.js';
 import {
   INDEX_FILE,
   KEY_FILE,
-  lockPath,
   readIfPresent,
   readPresentIndex,
   writeRepositoryKeys,
 } from './publish-folder.js';
+import { asWriter } from './publish-lock.js';
 import { generateSigningKey, openKeyFile } from './publish-key.js';
 import { type IndexSigner, publicKeysOf } from './publish-signer.js';
 import { type NewTemplate, type PublishResult, publishTemplate } from './publish-template.js';
@@ -44,7 +43,7 @@ const USER_ID = 'tsbuilder local repository';
 export async function ensureRepository(place: RepositoryPlace, signal?: AbortSignal): Promise<Repository> {
   await ensureFolder(place.dir, 0o755);
   await ensureFolder(dirname(place.secretKeyPath), 0o700);
-  return withLock(lockPath(place.dir), { signal }, async () => describe(place, await ensureKey(place)));
+  return asWriter(place.dir, { signal }, async () => describe(place, await ensureKey(place)));
 }
 
 /**
@@ -58,7 +57,7 @@ export async function addTemplate(
   signal?: AbortSignal,
 ): Promise<PublishResult> {
   const { dir } = repository;
-  const signer = await withLock(lockPath(dir), { signal }, () => ensureKey(repository));
+  const signer = await asWriter(dir, { signal }, () => ensureKey(repository));
   const publisher: Publisher = { dir, signers: [signer], keep: 0 };
   return publishTemplate(publisher, template, signal);
 }

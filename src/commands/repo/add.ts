@@ -35,7 +35,7 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
       helpValue: '[LANG=]FILE|TEXT',
       multiple: true,
       multipleNonGreedy: true,
-      description: 'notes for users, once for each language',
+      description: 'notes for users, once for each language; what is no file is the text',
     }),
     alias: Flags.string({
       helpValue: 'NAME',
@@ -75,10 +75,11 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     const { encodeJobs } = await import('../../io/native.js');
     const { args, flags, progress, signal } = this;
     const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, reuse, alias: aliases } = flags;
+    const warn = (message: string): void => progress.warn(message);
     const signers = await repositorySigners(args.dir, signerRequest(flags, this));
-    const notes = flags.notes === undefined ? undefined : await readNotes(flags.notes);
+    const notes = flags.notes === undefined ? undefined : await readNotes(flags.notes, warn);
     const result = await addDisk({
-      publisher: { dir: args.dir, signers, keep: flags.keep, expiresMs: flags.expires },
+      publisher: { dir: args.dir, signers, keep: flags.keep, expiresMs: flags.expires, warn },
       disk: args.disk,
       fields: {
         name: args.name,

@@ -29,8 +29,15 @@ export default class RepoRemove extends BaseCommand<typeof RepoRemove> {
     const { removeTemplate } = await import('../../publish/repo/change-repository.js');
     const { repositorySigners } = await import('../../publish/repo/open-signers.js');
     const { args, flags, signal } = this;
-    const signers = await repositorySigners(args.dir, signerRequest(flags, this));
-    const publisher = { dir: args.dir, signers, keep: flags.keep, expiresMs: flags.expires };
+    const request = signerRequest(flags, this);
+    const signers = await repositorySigners(args.dir, request);
+    const publisher = {
+      dir: args.dir,
+      signers,
+      keep: flags.keep,
+      expiresMs: flags.expires,
+      warn: request.warn,
+    };
     const result = await removeTemplate(publisher, { ...args, ...flags }, signal);
     if (!flags.quiet) this.log(`Removed ${result.name} (${result.arch}), revision ${result.revision}.`);
     return result;

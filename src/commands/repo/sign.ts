@@ -39,7 +39,7 @@ export default class RepoSign extends BaseCommand<typeof RepoSign> {
     const request = signerRequest(flags, this);
     const change = { newKey: flags['new-key'], retire: flags.retire };
     const { signers, formerKeys } = await changedSigners(args.dir, change, request);
-    const publisher = { dir: args.dir, keep: flags.keep, expiresMs: flags.expires };
+    const publisher = { dir: args.dir, keep: flags.keep, expiresMs: flags.expires, warn: request.warn };
     const templates = await signAgain({ ...publisher, signers, formerKeys }, signal);
     const indexes = signers.map(({ fingerprint, keptIn }) => ({
       index: fingerprint === signers.at(-1)?.fingerprint ? 'index.asc' : indexOfKey(fingerprint),

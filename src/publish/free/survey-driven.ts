@@ -13,7 +13,8 @@ export interface DriverFacts {
 }
 
 /** Why filesystems are left while their driver has not been asked. */
-const ONLY_ITS_DRIVER = 'only its driver (package libguestfs-tools) knows it';
+const ONLY_ITS_DRIVER =
+  'only its driver knows it: sparsify and pack ask it where libguestfs-tools and qemu-utils are installed';
 
 const UNCLEAN = 'it was not unmounted cleanly';
 

@@ -2,6 +2,7 @@ import { constants, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { normaliseArchitecture } from '../../index-repo/architecture.js';
+import { nameCautions } from '../../index-repo/name-cautions.js';
 import type { Publisher } from '../../index-repo/publish-change.js';
 import type { IndexSection, TemplateFields } from '../../index-repo/publish-entry.js';
 import { readPresentIndex } from '../../index-repo/publish-folder.js';
@@ -67,6 +68,7 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
   const facts = await inspectTemplate(disk, { ...request, given: fields, scratchFor: join(dir, 'disk') });
   const entry = toFields(disk, fields, facts);
   assertPublishable(entry, sections);
+  for (const caution of nameCautions(entry, sections)) request.progress.warn(caution);
   if (request.dryRun) return { entry };
   const xzPath = join(dir, tempName(`${entry.name}.xz`));
   try {

@@ -46,7 +46,7 @@ export async function initRepository(request: InitRequest): Promise<InitResult> 
     throw new TsbuilderError('TSB_USAGE', 'a repository begins with one key, not with several');
   const signer = named[0] ?? (await newSigner(request.userId ?? basename(dir)));
   const made = await mkdir(dir, { recursive: true, mode: 0o755 });
-  const publisher = { dir, signers: [signer], keep: 1, expiresMs: request.expiresMs };
+  const publisher = { dir, signers: [signer], keep: 1, expiresMs: request.expiresMs, warn: request.warn };
   try {
     await changeRepository(
       publisher,

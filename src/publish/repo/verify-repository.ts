@@ -58,7 +58,7 @@ export async function verifyRepository(request: VerifyRequest): Promise<Reposito
   const strays = await findStrays(dir);
   // What an index that nobody has signed does not name may be needed all the same.
   const pruned = request.prune && verdicts.every(({ verified }) => verified);
-  if (pruned) await removeStrays(dir, signal);
+  if (pruned) await removeStrays(dir, { warn: (message) => request.progress.warn(message), signal });
   else if (request.prune && strays.length > 0)
     request.progress.warn(
       `${dir}: nothing was removed, because a key of the repository has not signed its index`,

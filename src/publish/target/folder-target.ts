@@ -1,12 +1,12 @@
 import { access, constants, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TsbuilderError, errnoOf, messageOf } from '../../errors.js';
-import { readIfPresent, lockPath } from '../../index-repo/publish-folder.js';
+import { readIfPresent } from '../../index-repo/publish-folder.js';
+import { asWriter } from '../../index-repo/publish-lock.js';
 import { sweepTemporary } from '../../index-repo/publish-strays.js';
 import { openFileSource } from '../../io/file-source.js';
 import { writeError } from '../../io/free-space.js';
 import { startHash } from '../../io/hash-content.js';
-import { withLock } from '../../io/lock-file.js';
 import { sweepTempFiles, tempName } from '../../io/temp-name.js';
 import { assertFormer } from './former-index.js';
 import { assertUnchanged, hashFile } from './hash-file.js';
@@ -44,10 +44,10 @@ export function folderTarget(dir: string): PublishTarget {
     async remove(names) {
       for (const name of names) await rm(join(dir, name), { force: true });
     },
-    async exclusively(action, { signal }) {
+    async exclusively(action, turn) {
       await makeFolder(dir);
       await assertWritable(dir);
-      return withLock(lockPath(dir), { signal }, action);
+      return asWriter(dir, turn, action);
     },
   };
 }

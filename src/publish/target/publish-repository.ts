@@ -3,8 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { TsbuilderError, messageOf } from '../../errors.js';
 import { splitIndex } from '../../index-repo/publish-entry.js';
-import { INDEX_FILE, lockPath } from '../../index-repo/publish-folder.js';
-import { withLock } from '../../io/lock-file.js';
+import { INDEX_FILE } from '../../index-repo/publish-folder.js';
+import { asWriter } from '../../index-repo/publish-lock.js';
 import type { Progress } from '../../progress.js';
 import { type CatalogueRequest, PAGE_FILE, writeCatalogue } from '../catalogue/write-catalogue.js';
 import { assertReplaceable } from './assert-replaceable.js';
@@ -53,14 +53,15 @@ export interface PublishSummary {
  * @throws the codes of `verifyForPublishing` and `assertReplaceable`, before anything is sent, and of the target
  */
 export async function publishRepository(request: PublishRequest): Promise<PublishSummary> {
-  const { target, dryRun, signal } = request;
+  const { target, dryRun, progress, signal } = request;
+  const turn = { warn: (message: string): void => progress.warn(message), signal };
   const dir = resolve(request.dir);
   await assertFolder(dir);
-  return withLock(lockPath(dir), { signal }, async () => {
+  return asWriter(dir, turn, async () => {
     const repository = await verify({ ...request, dir });
     const files = await orderOf(dir, repository, request);
     const run = (): Promise<PublishSummary> => transfer({ ...request, dir }, repository, files);
-    return dryRun ? run() : target.exclusively(run, { signal });
+    return dryRun ? run() : target.exclusively(run, turn);
   });
 }
 

@@ -1,3 +1,4 @@
+import type { WriterTurn } from '../../index-repo/publish-lock.js';
 import type { FormerIndex } from './former-index.js';
 
 /** A file of a repository, as it was verified. */
@@ -40,5 +41,5 @@ export interface PublishTarget {
   /** Takes away files; those that are gone are no fault. */
   remove(names: readonly string[], options: TargetOptions): Promise<void>;
   /** Runs `action` while no other publisher of this machine works on it, as far as that can be had. */
-  exclusively<T>(action: () => Promise<T>, options: TargetOptions): Promise<T>;
+  exclusively<T>(action: () => Promise<T>, turn: WriterTurn): Promise<T>;
 }
