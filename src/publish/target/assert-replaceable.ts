@@ -1,15 +1,17 @@
+import type { PublicKey } from 'openpgp';
 import { TsbuilderError } from '../../errors.js';
 import { splitIndex } from '../../index-repo/publish-entry.js';
-import { INDEX_FILE, readRepositoryKeys } from '../../index-repo/publish-folder.js';
+import { INDEX_FILE, indexOfKey, readRepositoryKeys } from '../../index-repo/publish-folder.js';
 import { verifyClearsigned } from '../../index-repo/signature.js';
+import type { PublishTarget } from './publish-target.js';
 import type { VerifiedRepository } from './published-files.js';
 
 /** What is to be published where. */
 interface Replacement extends Pick<VerifiedRepository, 'content' | 'signedAt'> {
   /** Folder of the repository. */
   readonly dir: string;
-  /** Name of the target, for messages. */
-  readonly target: string;
+  readonly target: Pick<PublishTarget, 'name' | 'readText'>;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Codes of an index that no key of the repository has signed, or that is none. */
@@ -24,7 +26,8 @@ const HINT = 'Check the target. --force publishes there all the same.';
  * @throws TSB_OUTPUT_EXISTS, TSB_SIGNATURE_ROLLBACK
  */
 export async function assertReplaceable(former: string, replacement: Replacement): Promise<void> {
-  const { dir, target, signedAt, content } = replacement;
+  const { dir, signedAt, content } = replacement;
+  const { name: target } = replacement.target;
   const there = await signedByUs(former, replacement);
   if (there && there > signedAt) {
     const times = `${there.toISOString()}, the one of ${dir} on ${signedAt.toISOString()}`;
@@ -47,18 +50,42 @@ export async function assertReplaceable(former: string, replacement: Replacement
 }
 
 /** @returns when the index was signed, if that can be told @throws TSB_OUTPUT_EXISTS when no key of the repository has signed it */
-async function signedByUs(former: string, { dir, target }: Replacement): Promise<Date | undefined> {
+async function signedByUs(former: string, replacement: Replacement): Promise<Date | undefined> {
+  const { dir, target } = replacement;
+  const keys = await readRepositoryKeys(dir);
   try {
-    const keys = await readRepositoryKeys(dir);
     return (await verifyClearsigned(Buffer.from(former), { name: INDEX_FILE, keys })).createdAt;
   } catch (error) {
     if (!(error instanceof TsbuilderError)) throw error;
     // Of a key that is ours, though it has expired meanwhile, or the signature has.
     if (!FOREIGN.includes(error.code)) return undefined;
+    const announced = await announcedAt(keys, replacement);
+    if (announced) return announced;
     throw new TsbuilderError(
       'TSB_OUTPUT_EXISTS',
-      `${target}: has an ${INDEX_FILE} that no key of ${dir} has signed: ${error.message}`,
+      `${target.name}: has an ${INDEX_FILE} that no key of ${dir} has signed: ${error.message}`,
       { hint: `It seems to be another repository. ${HINT}`, cause: error },
     );
   }
+}
+
+/**
+ * When the index was signed that the target has of one of `keys` beside `index.asc`: while keys change, a key that is to come has one there.
+ * When the key before it has been retired, that index shows whose the target is.
+ */
+async function announcedAt(
+  keys: readonly PublicKey[],
+  { target, signal }: Replacement,
+): Promise<Date | undefined> {
+  for (const key of keys) {
+    const name = indexOfKey(key.getFingerprint());
+    const text = await target.readText(name, { signal });
+    if (text === undefined) continue;
+    try {
+      return (await verifyClearsigned(Buffer.from(text), { name, keys: [key] })).createdAt;
+    } catch (error) {
+      if (!(error instanceof TsbuilderError)) throw error;
+    }
+  }
+  return undefined;
 }

@@ -98,8 +98,7 @@ async function transfer(
   const { dir, target, remove, dryRun, force, signal } = request;
   const { entries, fingerprint } = repository;
   const former = await target.readText(INDEX_FILE, { signal });
-  if (former !== undefined && !force)
-    await assertReplaceable(former, { ...repository, dir, target: target.name });
+  if (former !== undefined && !force) await assertReplaceable(former, { ...repository, dir, target, signal });
   const missing = new Set((await target.missing(files, { signal })).map(({ name }) => name));
   const sending = files.filter(({ name }) => missing.has(name));
   const sentBytes = sending.reduce((sum, { size }) => sum + size, 0);

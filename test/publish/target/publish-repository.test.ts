@@ -13,6 +13,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentProgress } from '../../../src/progress.js';
+import { listRepository, signAgain } from '../../../src/publish/repo/change-repository.js';
+import { type KeyChange, changedSigners } from '../../../src/publish/repo/rotate-keys.js';
 import { openTarget } from '../../../src/publish/target/open-target.js';
 import type { PublishRequest, PublishSummary } from '../../../src/publish/target/publish-repository.js';
 import { freePort, untilListening } from '../../helpers/free-port.js';
@@ -23,6 +25,8 @@ import {
   tinyRepository,
 } from '../../helpers/publish-target.js';
 import { startSshServer } from '../../helpers/ssh-server.js';
+
+const unasked = { keys: [], gpgKeys: [], passphrase: () => Promise.reject(new Error('not asked for')) };
 
 let repository: TinyRepository;
 let dir: string;
@@ -189,6 +193,24 @@ describe('a target that has an index', () => {
     expect(indexIn(out)).toBe(index);
     expect(readFileSync(join(out, 'tiny-x86_64.r2.xz')).equals(template)).toBe(true);
     expect((await publish(out, { force: true })).sent).toContain('tiny-x86_64.r2.xz');
+  });
+
+  it('is known by the index of a key that was announced there, when the one before is retired', async () => {
+    const change = async (keys: KeyChange): Promise<void> => {
+      const changed = await changedSigners(dir, keys, unasked);
+      await signAgain({ dir, keep: 1, ...changed });
+    };
+    const [retire = ''] = (await listRepository(dir)).keys;
+    await publish(out);
+    const early = join(repository.path, 'early');
+    cpSync(out, early, { recursive: true });
+    await change({ newKey: 'generate' });
+    await publish(out);
+    await change({ retire });
+    await publish(out);
+    expect(indexIn(out)).toBe(indexIn(dir));
+    // Where the key was never announced, nothing shows that the repository is the same.
+    await expect(publish(early)).rejects.toMatchObject({ code: 'TSB_OUTPUT_EXISTS' });
   });
 });
 
