@@ -1,4 +1,3 @@
-import type { PublicKey } from 'openpgp';
 import { TsbuilderError } from '../../errors.js';
 import { splitIndex } from '../../index-repo/publish-entry.js';
 import { INDEX_FILE, indexOfKey, readRepositoryKeys } from '../../index-repo/publish-folder.js';
@@ -13,6 +12,8 @@ interface Replacement extends Pick<VerifiedRepository, 'content' | 'signedAt'> {
   readonly target: Pick<PublishTarget, 'name' | 'readText'>;
   readonly signal?: AbortSignal | undefined;
 }
+
+type Keys = Awaited<ReturnType<typeof readRepositoryKeys>>;
 
 /** Codes of an index that no key of the repository has signed, or that is none. */
 const FOREIGN = ['TSB_SIGNATURE_WRONG_KEY', 'TSB_SIGNATURE_BAD', 'TSB_INDEX_UNSIGNED', 'TSB_INDEX_SYNTAX'];
@@ -73,10 +74,7 @@ async function signedByUs(former: string, replacement: Replacement): Promise<Dat
  * When the index was signed that the target has of one of `keys` beside `index.asc`: while keys change, a key that is to come has one there.
  * When the key before it has been retired, that index shows whose the target is.
  */
-async function announcedAt(
-  keys: readonly PublicKey[],
-  { target, signal }: Replacement,
-): Promise<Date | undefined> {
+async function announcedAt(keys: Keys, { target, signal }: Replacement): Promise<Date | undefined> {
   for (const key of keys) {
     const name = indexOfKey(key.getFingerprint());
     const text = await target.readText(name, { signal });
