@@ -147,7 +147,7 @@ describe('askDrivers', () => {
     try {
       const survey = await askDrivers(await surveyOf(disk), { path: disk, format: 'raw' }, options);
       expect(survey.regions).toMatchObject([
-        { freeRanges: [], left: expect.stringContaining('package libguestfs-tools') as string },
+        { freeRanges: [], left: expect.stringContaining('where libguestfs-tools') as string },
       ]);
     } finally {
       vi.unstubAllEnvs();
