@@ -10,7 +10,7 @@ import {
   readPresentIndex,
   writeRepositoryKeys,
 } from './publish-folder.js';
-import { asWriter } from './publish-lock.js';
+import { type WriterTurn, asWriter } from './publish-lock.js';
 import { generateSigningKey, openKeyFile } from './publish-key.js';
 import { type IndexSigner, publicKeysOf } from './publish-signer.js';
 import { type NewTemplate, type PublishResult, publishTemplate } from './publish-template.js';
@@ -40,10 +40,10 @@ const USER_ID = 'tsbuilder local repository';
  *
  * @throws TSB_KEY_INVALID when the key file cannot be used, or is gone although the folder has a signed index
  */
-export async function ensureRepository(place: RepositoryPlace, signal?: AbortSignal): Promise<Repository> {
+export async function ensureRepository(place: RepositoryPlace, turn: WriterTurn = {}): Promise<Repository> {
   await ensureFolder(place.dir, 0o755);
   await ensureFolder(dirname(place.secretKeyPath), 0o700);
-  return asWriter(place.dir, { signal }, async () => describe(place, await ensureKey(place)));
+  return asWriter(place.dir, turn, async () => describe(place, await ensureKey(place)));
 }
 
 /**
@@ -54,12 +54,12 @@ export async function ensureRepository(place: RepositoryPlace, signal?: AbortSig
 export async function addTemplate(
   repository: Repository,
   template: NewTemplate,
-  signal?: AbortSignal,
+  turn: WriterTurn = {},
 ): Promise<PublishResult> {
   const { dir } = repository;
-  const signer = await asWriter(dir, { signal }, () => ensureKey(repository));
-  const publisher: Publisher = { dir, signers: [signer], keep: 0 };
-  return publishTemplate(publisher, template, signal);
+  const signer = await asWriter(dir, turn, () => ensureKey(repository));
+  const publisher: Publisher = { dir, signers: [signer], keep: 0, warn: turn.warn };
+  return publishTemplate(publisher, template, turn.signal);
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   toSection,
 } from '../../src/index-repo/publish-entry.js';
 import { type Repository, addTemplate, ensureRepository, makeKeyFile } from '../../src/index-repo/publish.js';
+import { asWriter } from '../../src/index-repo/publish-lock.js';
 import { type NewTemplate, publishTemplate } from '../../src/index-repo/publish-template.js';
 import { openFileSource } from '../../src/io/file-source.js';
 import { parseBlockMap } from '../../src/xz/block-map.js';
@@ -188,6 +189,26 @@ describe('addTemplate', () => {
       ['other', 'x86_64', 1],
     ]);
     expect(after[0]).toEqual(before[0]);
+  });
+
+  it('tells whom it waits for', async () => {
+    const template = await newTemplate();
+    const warned: string[] = [];
+    let added: Promise<unknown> = Promise.resolve();
+    await asWriter(
+      repository.dir,
+      {},
+      () =>
+        new Promise<void>((release) => {
+          const warn = (message: string): void => {
+            warned.push(message);
+            release();
+          };
+          added = addTemplate(repository, template, { warn });
+        }),
+    );
+    expect(await added).toMatchObject({ revision: 1 });
+    expect(warned[0]).toContain(`is being worked on by process ${process.pid}`);
   });
 
   it('loses nothing when several write at once', async () => {

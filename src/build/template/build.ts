@@ -46,9 +46,10 @@ export function localRepositoryPlace(dataDir: string): { dir: string; secretKeyP
  */
 export async function runTemplateBuild(options: TemplateBuildOptions): Promise<TemplateBuildResult> {
   const { recipe, signal, progress } = options;
-  const repository = await ensureRepository(localRepositoryPlace(options.dataDir), signal);
+  const warn = (message: string): void => progress.warn(message);
+  const repository = await ensureRepository(localRepositoryPlace(options.dataDir), { warn, signal });
   const lock = join(repository.dir, `.${recipe.name}-${recipe.arch}.lock`);
-  const onWait = (): void => progress.warn(`another process is making ${recipe.name}; waiting for it`);
+  const onWait = (): void => warn(`another process is making ${recipe.name}; waiting for it`);
   return withLock(lock, { signal, onWait }, async () => {
     const compressed = join(repository.dir, `${recipe.name}.xz`);
     await sweepTempFiles(compressed);
@@ -101,6 +102,6 @@ async function publish(
       format: 'raw',
       notes: recipe.notes === '' ? {} : { '': recipe.notes },
     },
-    signal,
+    { warn: (message) => progress.warn(message), signal },
   );
 }
