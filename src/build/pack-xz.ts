@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { writeFully } from '../image/write-fully.js';
 import { openFileSource } from '../io/file-source.js';
 import { formatSize } from '../io/format-size.js';
+import { decodeJobs } from '../io/native.js';
 import type { Progress } from '../progress.js';
 import type { XzPacking } from '../xz/encode-options.js';
 import { verifyEncoded } from '../xz/encode-verify.js';
@@ -59,5 +60,6 @@ export async function verifyPacked(path: string, packed: PackedFile, options: Pa
   await using file = await openFileSource(path);
   using step = options.progress.step('Verifying', file.size);
   const onProgress = (bytes: number): void => step.advance(bytes);
-  await verifyEncoded({ ...file, name: options.name }, packed, { ...options, onProgress });
+  const jobs = decodeJobs(options.jobs + 1);
+  await verifyEncoded({ ...file, name: options.name }, packed, { ...options, jobs, onProgress });
 }

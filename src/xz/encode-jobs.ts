@@ -11,18 +11,20 @@ const REUSE_WAITING = 4;
 
 /** What packing will take. */
 export interface EncodePlan {
-  /** Blocks packed at once. */
+  /** Blocks packed at once: encoders. */
   readonly jobs: number;
+  /** Blocks under way: one more, which is read, compared or written while the others are packed. */
+  readonly lanes: number;
   /** Bytes of packed blocks that may wait for those in front of them. */
   readonly window: number;
-  /** Bytes of memory that each takes. */
+  /** Bytes of memory that each job takes. */
   readonly memoryOfEach: number;
 }
 
 /**
  * At most `wanted` jobs, at least one, that fit together into the memory there is: each has an encoder, a block of content, as much
- * for what becomes of it, and as much again for what waits to be written; to take over blocks, a decoder and a block of a former file, more that
- * waits, and one job more: each stands still while it compares.
+ * for what becomes of it, and as much again for what waits to be written; to take over blocks, a decoder and a block of a former file, and more that
+ * waits. One lane more has all that but the encoder.
  */
 export function planJobs(
   library: XzEncoderLibrary,
@@ -35,9 +37,10 @@ export function planJobs(
 ): EncodePlan {
   const { blockSize, reuse = false } = options;
   const waiting = reuse ? REUSE_WAITING : 1;
-  const memoryOfEach = library.memoryOf(options) + ((reuse ? 4 : 2) + waiting) * blockSize;
-  const wanted = options.wanted + (reuse ? 1 : 0);
-  const available = options.available ?? process.availableMemory();
-  const jobs = Math.max(1, Math.min(wanted, Math.floor((available * SHARE) / memoryOfEach)));
-  return { jobs, memoryOfEach, window: jobs * waiting * blockSize };
+  const memoryOfLane = ((reuse ? 4 : 2) + waiting) * blockSize;
+  const memoryOfEach = library.memoryOf(options) + memoryOfLane;
+  const available = (options.available ?? process.availableMemory()) * SHARE - memoryOfLane;
+  const jobs = Math.max(1, Math.min(options.wanted, Math.floor(available / memoryOfEach)));
+  const lanes = jobs + 1;
+  return { jobs, lanes, memoryOfEach, window: lanes * waiting * blockSize };
 }

@@ -1,15 +1,15 @@
 import { isAllZero } from '../io/all-zero.js';
 import { type EncodedBlock, encodeBlock, packedBound } from './encode-block.js';
 import { planJobs } from './encode-jobs.js';
-import type { Lzma2Encoder } from './encode-liblzma.js';
 import { type BlockReuse, openReuse } from './encode-reuse.js';
 import type { EncodeXzOptions } from './encode-xz.js';
+import { openEncoderPool } from './encoder-pool.js';
 import type { PackingEngine } from './load-encoders.js';
 
 /** What packs blocks: encoders and memory that are used again from block to block. Dispose it when none is being packed. */
 export interface Benches extends Disposable {
-  /** How many blocks there is memory for at once. */
-  readonly jobs: number;
+  /** How many blocks may be under way at once. */
+  readonly lanes: number;
   /** Bytes of packed blocks that may wait for their turn. */
   readonly window: number;
   /** Packs the block at `offset`. */
@@ -24,7 +24,6 @@ interface PackedBlock {
 }
 
 interface Bench {
-  readonly encoder: Lzma2Encoder;
   readonly reuse: BlockReuse | undefined;
   readonly input: Buffer;
   readonly output: Buffer;
@@ -40,20 +39,20 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
   const { encoders: library } = engine;
   const { size, preset, check, jobs: wanted, fill, before, onProgress } = options;
   const blockSize = Math.min(options.blockSize, Math.max(1, size));
-  const { jobs, memoryOfEach, window } = planJobs(library, {
+  const { jobs, lanes, memoryOfEach, window } = planJobs(library, {
     ...{ preset, blockSize, wanted },
     reuse: before !== undefined,
   });
   if (jobs < wanted) options.onFewerJobs?.(jobs, memoryOfEach);
+  const encoder = openEncoderPool(library, { preset, blockSize, jobs });
   const all: Bench[] = [];
   const idle: Bench[] = [];
   /** Packed blocks of zeros by their length: the last one may be shorter. */
   const zeros = new Map<number, Promise<EncodedBlock>>();
   const open = (): Bench => {
-    const encoder = library.openEncoder({ preset, blockSize });
     const reuse = before && openReuse(before, { check, property: encoder.property }, engine);
     const bench = {
-      ...{ encoder, reuse },
+      reuse,
       input: Buffer.allocUnsafeSlow(blockSize),
       output: Buffer.allocUnsafeSlow(packedBound(blockSize)),
     };
@@ -61,7 +60,7 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
     return bench;
   };
   const pack = (content: Buffer, bench: Bench, onSlice: (bytes: number) => void): Promise<EncodedBlock> =>
-    encodeBlock(content, { ...bench, library, check, onSlice });
+    encodeBlock(content, { output: bench.output, encoder, library, check, onSlice });
   const packZeros = (content: Buffer, bench: Bench, signal: AbortSignal): Promise<EncodedBlock> => {
     const known = zeros.get(content.length);
     if (known) return known;
@@ -70,7 +69,7 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
     return packing;
   };
   return {
-    jobs,
+    lanes,
     window,
     async pack({ offset, length }, signal) {
       const bench = idle.pop() ?? open();
@@ -90,10 +89,8 @@ export function openBenches(options: Options, engine: PackingEngine): Benches {
       return { block, zero, reused: taken !== undefined };
     },
     [Symbol.dispose]() {
-      for (const { encoder, reuse } of all) {
-        encoder[Symbol.dispose]();
-        reuse?.[Symbol.dispose]();
-      }
+      encoder[Symbol.dispose]();
+      for (const { reuse } of all) reuse?.[Symbol.dispose]();
     },
   };
 }

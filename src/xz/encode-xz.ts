@@ -88,7 +88,7 @@ export async function encodeXz(options: EncodeXzOptions): Promise<EncodedXz> {
         if (reused) reusedBlocks += 1;
         await order.put(number, block, inner);
       },
-      { jobs: work.jobs, signal },
+      { jobs: work.lanes, signal },
     );
     await order.finish();
     await append(encodeStreamEnd(records, check));

@@ -138,7 +138,9 @@ describe('planJobs', () => {
     const jobsIn = (available: number): number => planJobs(encoders!, { ...options, available }).jobs;
     expect(jobsIn(2 ** 40)).toBe(8);
     expect(jobsIn(512 * 1024 ** 2)).toBe(2);
+    expect(jobsIn(400 * 1024 ** 2)).toBe(1);
     expect(jobsIn(0)).toBe(1);
+    expect(planJobs(encoders!, { ...options, available: 0 }).lanes).toBe(2);
     const small = planJobs(encoders!, { ...options, preset: '9', blockSize: BLOCK }).memoryOfEach;
     expect(small).toBeLessThan(64 * 1024 ** 2);
   });
