@@ -23,8 +23,8 @@ function manualLibrary() {
   };
   const library = { openEncoder } as unknown as XzEncoderLibrary;
   const finish = async (result: number | Error): Promise<void> => {
-    running.shift()?.(result);
     await new Promise((resolve) => setImmediate(resolve));
+    running.shift()?.(result);
   };
   return { library, counts, finish };
 }
