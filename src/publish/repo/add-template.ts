@@ -70,6 +70,8 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
   assertPublishable(entry, sections);
   for (const caution of nameCautions(entry, sections)) request.progress.warn(caution);
   if (request.dryRun) return { entry };
+  // That GnuPG cannot ask for a passphrase or a card is better known before the work than after it.
+  for (const signer of signers) await signer.sign('', { expiresMs: undefined, signal });
   const xzPath = join(dir, tempName(`${entry.name}.xz`));
   try {
     const packing = facts.packed ? undefined : await packingName(request);

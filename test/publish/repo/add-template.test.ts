@@ -49,6 +49,27 @@ it('refuses how it is to be packed before it looks at the disk', async () => {
   await expect(addDisk({ ...asked, ...packing })).rejects.toMatchObject({ code: 'TSB_USAGE' });
 });
 
+it('tries whether its keys sign before it packs', async () => {
+  const { signal } = new AbortController();
+  const disk = join(folder.path, 'disk');
+  writeFileSync(disk, Buffer.alloc(MIB));
+  const refuse = (): Promise<string> => Promise.reject(new Error('no agent'));
+  const [signer] = await repositorySigners(dir, request);
+  const publisher = { dir, signers: [{ ...signer!, sign: refuse }], keep: 1 };
+  const steps: string[] = [];
+  const step = (label: string) => {
+    steps.push(label);
+    return silentProgress.step(label);
+  };
+  const rest = { reuse: true, sparsify: true, jobs: 1, progress: { ...silentProgress, step }, signal };
+  const packing = { blockSize: MIB, preset: '0', check: 'crc64' as const };
+  const fields = { name: 'a', arch: 'x86_64' };
+  await expect(addDisk({ publisher, disk, fields, dryRun: false, ...packing, ...rest })).rejects.toThrow(
+    'no agent',
+  );
+  expect(steps).not.toContain('Packing');
+});
+
 it('asks for an architecture that it cannot tell', async () => {
   const adding = add(1, { name: 'empty' }, false);
   await expect(adding).rejects.toMatchObject({ code: 'TSB_GUEST', hint: 'Say it with --arch.' });
