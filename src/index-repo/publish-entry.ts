@@ -15,7 +15,7 @@ export interface TemplateFields {
   readonly size: number;
   readonly expand?: string | undefined;
   readonly lvexpand?: string | undefined;
-  /** Notes by language; '' is the untranslated text. Lines are separated by newlines. */
+  /** Notes by language; '' is the untranslated text. Lines are separated by newlines. Empty notes are none. */
   readonly notes?: Readonly<Record<string, string>> | undefined;
   readonly aliases?: readonly string[] | undefined;
   readonly hidden?: boolean | undefined;
@@ -74,7 +74,9 @@ export function formatEntry(entry: PublishedFields): string {
     field('packing', entry.packing),
     field('expand', entry.expand),
     field('lvexpand', entry.lvexpand),
-    ...Object.entries(entry.notes ?? {}).map(formatNotes),
+    ...Object.entries(entry.notes ?? {})
+      .filter(([, text]) => text.trim() !== '')
+      .map(formatNotes),
     field('aliases', entry.aliases?.length ? entry.aliases.join(' ') : undefined),
     field('hidden', entry.hidden ? 'true' : undefined),
   ];

@@ -22,11 +22,13 @@ vi.setConfig({ testTimeout: 300_000 });
 let desk: Desk;
 let gnupg: Gnupg;
 let disk: string;
+let third: string;
 let fingerprint: string;
 beforeAll(async () => {
   desk = await newDesk();
   gnupg = await newGnupg();
   disk = makeSystemDisk({ ...SMALL_DEBIAN, 'etc/hostname': 'first\n' });
+  third = otherDisk('third');
   const made = await json(['init', repo(), '--name', 'Tests']);
   fingerprint = made['fingerprint'] as string;
   gnupg.gpg(['--import', join(repo(), 'key.asc')]);
@@ -181,12 +183,30 @@ describe('repo add', () => {
       'deb-x86_64.r1.xz',
       'deb-x86_64.r2.xz',
     ]);
-    expect(await json(['add', repo(), otherDisk('third'), 'deb'])).toMatchObject({ revision: 3 });
+    expect(await json(['add', repo(), third, 'deb'])).toMatchObject({ revision: 3 });
     expect(visible().filter((name) => name.endsWith('.xz'))).toEqual([
       'deb-x86_64.r2.xz',
       'deb-x86_64.r3.xz',
     ]);
     expect(await json(['list', repo()])).toMatchObject({ templates: [{ revision: 3, former: [2] }] });
+  });
+
+  it('keeps notes, aliases and hiding from revision to revision, until told otherwise', async () => {
+    const told = {
+      aliases: ['latest', 'stable'],
+      notes: { C: 'In English.', de: 'Eine Zeile.\nNoch eine.' },
+    };
+    expect(listedByVirtBuilder()).toEqual([expect.objectContaining({ ...told, hidden: false })]);
+    await json(['add', repo(), third, 'deb', '--hidden', '--notes', 'Other.']);
+    await json(['add', repo(), third, 'deb']);
+    expect(listedByVirtBuilder()).toEqual([
+      expect.objectContaining({ aliases: told.aliases, notes: { C: 'Other.' }, hidden: true }),
+    ]);
+    await json(['add', repo(), third, 'deb', '--no-hidden', '--notes', '', '--alias', '']);
+    const [bare] = listedByVirtBuilder();
+    expect(bare).toMatchObject({ hidden: false });
+    expect(bare).not.toHaveProperty('notes');
+    expect(bare).not.toHaveProperty('aliases');
   });
 });
 

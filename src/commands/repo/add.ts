@@ -9,7 +9,7 @@ const DEFAULT_BLOCK = 16 * 1024 ** 2;
 export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
   static override summary = 'Publish a disk: inspect it, pack it, and add it to a signed repository.';
   static override description =
-    'Architecture, name, osinfo id, and the partition and volume to grow are read from the disk unless given. A disk of the same name and architecture is replaced; its revision grows when the content changed. The disk is only read. A packed .xz is taken as it is after it was decoded once.';
+    'Architecture, name, osinfo id, and the partition and volume to grow are read from the disk unless given. A disk of the same name and architecture is replaced; its revision grows when the content changed; its notes and aliases stay, and it stays hidden, unless others are given. The disk is only read. A packed .xz is taken as it is after it was decoded once.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> ./repo disk.qcow2 debian-12',
     '<%= config.bin %> <%= command.id %> ./repo disk.img my-os --alias latest --notes notes.txt --notes de=notizen.txt',
@@ -35,15 +35,15 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
       helpValue: '[LANG=]FILE|TEXT',
       multiple: true,
       multipleNonGreedy: true,
-      description: 'notes for users, once for each language; what is no file is the text',
+      description: "notes for users, once for each language; what is no file is the text; '' for none",
     }),
     alias: Flags.string({
       helpValue: 'NAME',
       multiple: true,
       multipleNonGreedy: true,
-      description: 'another name',
+      description: "another name; '' for none",
     }),
-    hidden: Flags.boolean({ description: 'leave it out of lists' }),
+    hidden: Flags.boolean({ allowNo: true, description: 'leave it out of lists' }),
     expand: Flags.string({ helpValue: 'PART', description: 'partition to grow, such as /dev/sda2' }),
     lvexpand: Flags.string({ helpValue: 'LV', description: 'logical volume to grow, such as /dev/vg/root' }),
     preset: Flags.string({
@@ -74,7 +74,8 @@ export default class RepoAdd extends BaseCommand<typeof RepoAdd> {
     const { readNotes } = await import('../../ui/read-notes.js');
     const { encodeJobs } = await import('../../io/native.js');
     const { args, flags, progress, signal } = this;
-    const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, reuse, alias: aliases } = flags;
+    const { arch, osinfo, expand, lvexpand, hidden, preset, sparsify, reuse } = flags;
+    const aliases = flags.alias?.filter((alias) => alias !== '');
     const warn = (message: string): void => progress.warn(message);
     const signers = await repositorySigners(args.dir, signerRequest(flags, this));
     const notes = flags.notes === undefined ? undefined : await readNotes(flags.notes, warn);

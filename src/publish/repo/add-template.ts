@@ -2,9 +2,10 @@ import { constants, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuilderError } from '../../errors.js';
 import { normaliseArchitecture } from '../../index-repo/architecture.js';
+import { changesUnasked, withFormerWords } from '../../index-repo/former-fields.js';
 import { nameCautions } from '../../index-repo/name-cautions.js';
 import type { Publisher } from '../../index-repo/publish-change.js';
-import type { IndexSection, TemplateFields } from '../../index-repo/publish-entry.js';
+import type { TemplateFields } from '../../index-repo/publish-entry.js';
 import { readPresentIndex } from '../../index-repo/publish-folder.js';
 import { publicKeysOf } from '../../index-repo/publish-signer.js';
 import {
@@ -13,6 +14,7 @@ import {
   previousOf,
   publishTemplate,
 } from '../../index-repo/publish-template.js';
+import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { writeError } from '../../io/free-space.js';
 import { tempName } from '../../io/temp-name.js';
 import type { Progress } from '../../progress.js';
@@ -20,15 +22,15 @@ import { assertPacking } from '../../xz/encode-options.js';
 import { packingName } from '../../xz/packing-name.js';
 import { type PackRequest, type PackResult, runPack } from '../run-pack.js';
 import { type DiskFacts, inspectTemplate } from './inspect-template.js';
-import { openPresentRevision } from './present-revision.js';
+import { openPresentRevision, readSection } from './present-revision.js';
 import { assertWholeXz } from './template-content.js';
 
-/** What is said about a template; what is left out is found out from the disk. */
+/** What is said about a template; what is left out is found out from the disk, or is as in the present revision. */
 type GivenFields = Omit<TemplateFields, 'arch' | 'size' | 'format' | 'packing'> & {
   readonly arch?: string | undefined;
 };
 
-/** A disk to publish. What is not given is found out from the disk. */
+/** A disk to publish. */
 export interface AddRequest extends Pick<
   PackRequest,
   'blockSize' | 'preset' | 'check' | 'jobs' | 'sparsify'
@@ -66,16 +68,19 @@ export async function addDisk(request: AddRequest): Promise<AddResult> {
   const { sections } = await readPresentIndex(dir, await publicKeysOf(signers));
   assertPacking(request);
   const facts = await inspectTemplate(disk, { ...request, given: fields, scratchFor: join(dir, 'disk') });
-  const entry = toFields(disk, fields, facts);
+  const found = toFields(disk, fields, facts);
+  const section = previousOf(found, sections);
+  const present = section && readSection(dir, section);
+  const entry = withFormerWords(found, present);
   assertPublishable(entry, sections);
-  for (const caution of nameCautions(entry, sections)) request.progress.warn(caution);
+  const cautions = [...nameCautions(entry, sections), ...changesUnasked(entry, present, fields)];
+  for (const caution of cautions) request.progress.warn(caution);
   if (request.dryRun) return { entry };
   // That GnuPG cannot ask for a passphrase or a card is better known before the work than after it.
   for (const signer of signers) await signer.sign('', { expiresMs: undefined, signal });
   const xzPath = join(dir, tempName(`${entry.name}.xz`));
   try {
     const packing = facts.packed ? undefined : await packingName(request);
-    const present = request.reuse ? previousOf(entry, sections) : undefined;
     const packed = packing === undefined ? undefined : await pack(xzPath, request, { packing, present });
     if (!packed) await takePacked(xzPath, request);
     using _ = request.progress.step(`Publishing ${entry.name} in ${dir}`);
@@ -109,13 +114,10 @@ function toFields(disk: string, fields: GivenFields, facts: DiskFacts): Template
 async function pack(
   output: string,
   request: AddRequest,
-  { packing, present }: { packing: string; present: IndexSection | undefined },
+  { packing, present }: { packing: string; present: TemplateEntry | undefined },
 ): Promise<PackResult> {
-  await using before = await openPresentRevision(present, {
-    ...request,
-    dir: request.publisher.dir,
-    packing,
-  });
+  const from = request.reuse ? present : undefined;
+  await using before = await openPresentRevision(from, { ...request, packing });
   return await runPack({ ...request, input: request.disk, output, before, verify: true, force: false });
 }
 

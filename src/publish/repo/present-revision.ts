@@ -4,6 +4,7 @@ import { parseIndex } from '../../index-repo/index-file.js';
 import { type IndexSection, formatIndex } from '../../index-repo/publish-entry.js';
 import { INDEX_FILE } from '../../index-repo/publish-folder.js';
 import { fetchBlockMap } from '../../index-repo/template-block-map.js';
+import type { TemplateEntry } from '../../index-repo/template-entry.js';
 import { openFileSource } from '../../io/file-source.js';
 import type { Progress } from '../../progress.js';
 import type { BlockMap } from '../../xz/block-map.js';
@@ -12,8 +13,6 @@ import type { PackedBefore } from '../../xz/encode-reuse.js';
 
 /** Where the present revision is, and how the next one is going to be packed. */
 export interface PresentOptions {
-  /** Folder of the repository. */
-  readonly dir: string;
   /** `packingName` of the next revision. */
   readonly packing: string;
   readonly progress: Progress;
@@ -23,29 +22,30 @@ export interface PresentOptions {
 /** The revision of a template that the next one may take blocks from. Disposing it closes the file. */
 export type PresentRevision = PackedBefore & AsyncDisposable;
 
+/** What the verified index of the repository in `dir` says of a template in `section`. @throws TSB_INDEX_SYNTAX, TSB_INDEX_INVALID */
+export function readSection(dir: string, section: IndexSection): TemplateEntry | undefined {
+  const url = join(dir, INDEX_FILE);
+  const source = { name: dir, uri: url, format: 'native', checked: true } as const;
+  return parseIndex(formatIndex([section]), { url, source })[0];
+}
+
 /**
- * Opens the file of the present revision of a template, from its `section` of the verified index, when it was packed as the next one
+ * Opens the file of the present revision of a template, from its `entry` in the verified index, when it was packed as the next one
  * will be: nothing of it is used that the signed index, by way of the block map, does not vouch for. Undefined when there is none such; a file that
  * is damaged or gone is warned of.
  *
  * @throws the reason when `signal` is aborted
  */
 export async function openPresentRevision(
-  section: IndexSection | undefined,
+  entry: TemplateEntry | undefined,
   options: PresentOptions,
 ): Promise<PresentRevision | undefined> {
-  if (!section) return undefined;
-  const { dir, packing, progress, signal } = options;
-  const url = join(dir, INDEX_FILE);
-  const source = { name: dir, uri: url, format: 'native', checked: true } as const;
-  const [entry] = parseIndex(formatIndex([section]), { url, source });
+  const { packing, progress, signal } = options;
   if (entry?.packing !== packing) return undefined;
   let warned = false;
   const onDamage = (error: TsbuilderError): void => {
     if (!warned)
-      progress.warn(
-        `${section.name}: packed anew where its present revision cannot be used: ${error.message}`,
-      );
+      progress.warn(`${entry.name}: packed anew where its present revision cannot be used: ${error.message}`);
     warned = true;
   };
   try {
